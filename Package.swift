@@ -1,0 +1,80 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+// Kernels are compiled with optimisation in debug builds too, or tests crawl. Each body is compiled once per
+// instruction set and chosen at run time, so the package never raises the compiler's baseline.
+let kernelFlags: [CSetting] = [.unsafeFlags(["-O3", "-fno-math-errno", "-fno-trapping-math"])]
+
+// ICNN_WITHOUT_MPI=1 builds the single-process trainer on machines that have no MPI.
+let withMPI = Context.environment["ICNN_WITHOUT_MPI"] == nil
+
+let swiftSettings: [SwiftSetting] = [.enableUpcomingFeature("ExistentialAny")]
+let communicationSettings: [SwiftSetting] = swiftSettings + (withMPI ? [.define("WITH_MPI")] : [])
+
+let package = Package(
+  name: "InterpretableCNN",
+  products: [.executable(name: "icnn", targets: ["icnn"])],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+    .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+  ],
+  targets: [
+    .systemLibrary(
+      name: "COpenBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+    .systemLibrary(
+      name: "CTurboJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
+    .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+    .systemLibrary(name: "CExif", pkgConfig: "libexif", providers: [.apt(["libexif-dev"])]),
+    .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
+    .target(name: "CKernels", cSettings: kernelFlags),
+    .target(name: "Tensors", dependencies: ["CKernels", "COpenBLAS"], swiftSettings: swiftSettings),
+    .target(name: "Networks", dependencies: ["Tensors", "CKernels"], swiftSettings: swiftSettings),
+    .target(
+      name: "Datasets",
+      dependencies: ["Tensors", "CKernels", "CTurboJPEG", "CPNG", "CExif", "CXXHash"],
+      swiftSettings: swiftSettings),
+    .target(
+      name: "Communication", dependencies: withMPI ? ["CMPI"] : [],
+      swiftSettings: communicationSettings),
+    .target(
+      name: "Training",
+      dependencies: ["Networks", "Datasets", "Communication", "Tensors", "CXXHash", "Yams"],
+      swiftSettings: swiftSettings),
+    .executableTarget(
+      name: "icnn",
+      dependencies: [
+        "Training", "Networks", "Datasets", "Communication", "Tensors",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: swiftSettings),
+    .target(
+      name: "TestSupport", dependencies: ["Tensors", "Networks"], path: "Tests/TestSupport",
+      swiftSettings: swiftSettings),
+    .testTarget(
+      name: "TensorsTests", dependencies: ["Tensors", "CKernels", "TestSupport"],
+      swiftSettings: swiftSettings),
+    .testTarget(
+      name: "NetworksTests",
+      dependencies: ["Networks", "Tensors", "Communication", "TestSupport"],
+      resources: [.copy("Golden")], swiftSettings: swiftSettings),
+    .testTarget(
+      name: "DatasetsTests", dependencies: ["Datasets", "Tensors"],
+      resources: [.copy("Samples")], swiftSettings: swiftSettings),
+    .testTarget(
+      name: "CommunicationTests", dependencies: ["Communication"], swiftSettings: swiftSettings),
+    .testTarget(
+      name: "TrainingTests",
+      dependencies: ["Training", "Networks", "Datasets", "Communication", "Tensors", "TestSupport"],
+      swiftSettings: swiftSettings),
+    .testTarget(
+      name: "DistributedTests", dependencies: ["icnn", "Communication", "TestSupport"],
+      swiftSettings: swiftSettings),
+  ],
+  swiftLanguageModes: [.v6],
+  cLanguageStandard: .gnu17
+)
+if withMPI {
+  package.targets.append(
+    .systemLibrary(
+      name: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev", "openmpi-bin"])]))
+}

@@ -1,0 +1,54 @@
+/// How values of several ranks become one.
+public enum ReductionOperation: Sendable {
+  case sum
+  case minimum
+  case maximum
+  /// log Σ exp, elementwise over ranks: the sum of numbers that are kept as logarithms. −∞ is its zero.
+  case logSumExp
+}
+
+/// The ranks that train together. It knows no tensors: spans of floats, bytes.
+///
+/// Operations are named after MPI's. All ranks must call the same operations in the same order with the same
+/// counts. Every operation is carried out in the order of the calls by one thread, so a `start…` lets the caller go
+/// on computing. Results are bitwise identical on all ranks.
+public protocol Communicator: AnyObject, Sendable {
+  /// This process's number, 0..<size. Rank 0 speaks and writes.
+  var rank: Int { get }
+  /// Number of ranks.
+  var size: Int { get }
+  /// Number and count of the ranks on this host.
+  var localRank: Int { get }
+  var localSize: Int { get }
+
+  /// Replaces `values` by their elementwise reduction over all ranks, in the background.
+  /// The memory must stay valid and untouched until the pending reduction has been waited on.
+  func startAllReduce(_ values: UnsafeMutableBufferPointer<Float>, _ operation: ReductionOperation)
+    -> PendingReduction
+  /// The same in Double.
+  func startAllReduce(_ values: UnsafeMutableBufferPointer<Double>, _ operation: ReductionOperation)
+    -> PendingReduction
+  /// Copies `bytes` of rank `root` to all ranks.
+  func broadcast(_ bytes: UnsafeMutableRawBufferPointer, root: Int) throws(CommunicationError)
+  /// Each rank's bytes (of any length), in the order of ranks, on every rank.
+  func allGather(_ bytes: [UInt8]) throws(CommunicationError) -> [[UInt8]]
+  /// Returns when every rank has called it.
+  func barrier() throws(CommunicationError)
+  /// Orderly end; all ranks call it once, and nothing else afterwards.
+  func finalize()
+  /// Ends all ranks at once with the given exit code. Never returns.
+  func abort(code: Int32) -> Never
+}
+
+extension Communicator {
+  /// Blocking all-reduce of a small array.
+  public func allReduce(_ values: [Double], _ operation: ReductionOperation) throws(CommunicationError)
+    -> [Double]
+  {
+    let copy = UnsafeMutableBufferPointer<Double>.allocate(capacity: values.count)
+    defer { copy.deallocate() }
+    _ = copy.initialize(from: values)
+    try startAllReduce(copy, operation).wait()
+    return Array(copy)
+  }
+}
