@@ -1,0 +1,9 @@
+#include "internal.h"
+
+void ck_relu_forward_reference(float *x, int64_t count) {
+  for (int64_t i = 0; i < count; i++) x[i] = x[i] < 0 ? 0 : x[i];
+}
+
+void ck_relu_backward_reference(const float *y, float *dy, int64_t count) {
+  for (int64_t i = 0; i < count; i++) dy[i] = y[i] > 0 ? dy[i] : 0;
+}

@@ -1,0 +1,10 @@
+#if defined(__x86_64__)
+// The vector bodies for avx2.
+#define CK_SUFFIX avx2
+#define CK_REGISTERS 16  // vector registers
+#define CK_VECTOR_FLOATS 8
+#include "vector.h"
+#pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#include "elementwise.inc"
+#pragma clang attribute pop
+#endif

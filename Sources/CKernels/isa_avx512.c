@@ -1,0 +1,10 @@
+#if defined(__x86_64__)
+// The vector bodies for avx512.
+#define CK_SUFFIX avx512
+#define CK_REGISTERS 32  // vector registers
+#define CK_VECTOR_FLOATS 16
+#include "vector.h"
+#pragma clang attribute push(__attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,fma"))), apply_to = function)
+#include "elementwise.inc"
+#pragma clang attribute pop
+#endif

@@ -1,0 +1,6 @@
+// The vector bodies for the compiler's baseline: SSE2 on x86-64, NEON on AArch64.
+#define CK_SUFFIX portable
+#define CK_REGISTERS 16  // vector registers
+#define CK_VECTOR_FLOATS 4
+#include "vector.h"
+#include "elementwise.inc"

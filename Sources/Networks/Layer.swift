@@ -1,0 +1,75 @@
+import Tensors
+
+/// One step of a network: forward, and under it in the same file its backward.
+///
+/// A layer is a final class that owns its output (allocated for the largest batch at the first forward, reused
+/// afterwards), its parameters and what backward needs of the last forward. Backward returns the gradient of the
+/// layer's input, dx, given that of its output, dy, and adds (`+=`) to its parameters' gradients.
+public protocol Layer: AnyObject {
+  /// Unique in its network; the prefix of its parameters' names ("features.0").
+  var name: String { get }
+  /// Learned arrays, in the order of the arena.
+  var parameters: [Parameter] { get }
+  /// What else a checkpoint must hold: running statistics.
+  var states: [LayerState] { get }
+
+  /// Shape of the output for an input shape; pure. Traps where they do not fit, with both shapes.
+  func outputShape(for input: Shape) -> Shape
+  /// x → y. In training it keeps what `backward` needs. May work in place and return `x` itself.
+  ///
+  /// Throws only what the exchange throws.
+  func forward(_ x: Tensor, _ context: StepContext) throws -> Tensor
+  /// dy → dx; parameter gradients +=. May work in place and return `dy` itself. Otherwise dx comes from the
+  /// context's gradient pool and the caller gives dy back. `nil` when `needsInputGradient` is false.
+  func backward(_ dy: Tensor, _ context: StepContext) throws -> Tensor?
+  /// False for the first layer, whose dx nobody reads.
+  var needsInputGradient: Bool { get set }
+}
+
+extension Layer {
+  /// No learned arrays.
+  public var parameters: [Parameter] { [] }
+  /// Nothing to keep.
+  public var states: [LayerState] { [] }
+}
+
+/// A named array of running statistics that a checkpoint keeps: in Double, equal on all ranks.
+public final class LayerState {
+  /// Name in files, unique in a network ("features.1.running_mean").
+  public let name: String
+  /// Canonical shape.
+  public let shape: [Int]
+  private let storage: AlignedBuffer<Double>
+
+  /// A state whose values are all `initial`.
+  public init(_ name: String, shape: [Int], initial: Double = 0) {
+    self.name = name
+    self.shape = shape
+    storage = AlignedBuffer(count: shape.reduce(1, *))
+    values.update(repeating: initial)
+  }
+
+  /// The values, row-major.
+  public var values: UnsafeMutableBufferPointer<Double> {
+    UnsafeMutableBufferPointer(start: storage.pointer, count: storage.count)
+  }
+}
+
+/// A layer's output: memory for the largest batch seen so far, reused from step to step.
+struct OutputBuffer {
+  private var tensor: Tensor?
+
+  /// The tensor, holding `shape.batch` images; allocated when none of this shape is there yet.
+  mutating func prepare(_ shape: Shape, _ layout: Layout, capacity: Int) -> Tensor {
+    if let tensor, tensor.layout == layout, tensor.capacity >= shape.batch,
+      tensor.shape.with(batch: 0) == shape.with(batch: 0)
+    {
+      tensor.setBatch(shape.batch)
+      return tensor
+    }
+    let fresh = Tensor(shape.with(batch: max(capacity, shape.batch)), layout)
+    fresh.setBatch(shape.batch)
+    tensor = fresh
+    return fresh
+  }
+}

@@ -1,0 +1,66 @@
+import Tensors
+
+/// A chain of layers with its parameters in two arenas.
+///
+/// Input: images, interleaved [N, 3, H, W]; output: logits, flat [N, L].
+public final class Network {
+  /// Name of the architecture ("alexnet").
+  public let name: String
+  /// In forward order. A layer may itself be a composite.
+  public let layers: [any Layer]
+  /// [1, 3, H, W] of the images it was built for.
+  public let inputShape: Shape
+  /// All parameters.
+  public let store: ParameterStore
+
+  /// Assembles the layers and gives their parameters memory (all zero: see `Initializer`).
+  public init(
+    name: String, inputShape: Shape, layers: [any Layer],
+    gradientStorage: ((_ count: Int) -> UnsafeMutablePointer<Float>)? = nil
+  ) {
+    self.name = name
+    self.inputShape = inputShape
+    self.layers = layers
+    var shape = inputShape
+    for layer in layers { shape = layer.outputShape(for: shape) }
+    outputs = shape.channels
+    store = ParameterStore(layers.flatMap(\.parameters), gradientStorage: gradientStorage)
+    layers.first?.needsInputGradient = false
+  }
+
+  /// L, the number of logits.
+  public let outputs: Int
+
+  /// All running statistics.
+  public var states: [LayerState] { layers.flatMap(\.states) }
+
+  /// Images → logits. The result belongs to the last layer and is overwritten by the next forward.
+  public func forward(_ images: Tensor, _ context: StepContext) throws -> Tensor {
+    var x = images
+    for layer in layers { x = try layer.forward(x, context) }
+    return x
+  }
+
+  /// Gradient of the logits → gradients of all parameters, layer by layer from the last to the first.
+  ///
+  /// - Parameter onGradientsReady: called after each layer with the arena offset from which on all gradients are
+  ///   final; it never grows.
+  public func backward(
+    _ logitGradient: Tensor, _ context: StepContext, onGradientsReady: (_ offset: Int) throws -> Void
+  ) throws {
+    var dy = logitGradient
+    var readyOffset = store.count
+    for layer in layers.reversed() {
+      let dx = try layer.backward(dy, context)
+      if let first = layer.parameters.first?.offset, first < readyOffset {
+        readyOffset = first
+        try onGradientsReady(readyOffset)
+      }
+      guard let dx else { break }
+      if dx !== dy && dy !== logitGradient { context.gradientPool.giveBack(dy) }
+      dy = dx
+    }
+    if dy !== logitGradient { context.gradientPool.giveBack(dy) }
+    if readyOffset > 0 { try onGradientsReady(0) }
+  }
+}

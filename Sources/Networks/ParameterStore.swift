@@ -1,0 +1,58 @@
+import Tensors
+
+/// All parameters of a network in one arena, all gradients in another, laid out in the order of the layers.
+///
+/// Backward therefore finishes gradients from the end of the arena to its front: a bucket of the all-reduce is a
+/// contiguous range, the update is one loop, a checkpoint one pass.
+public final class ParameterStore {
+  /// In the order of the layers, which is the order in the arenas.
+  public let parameters: [Parameter]
+  /// Values in one arena, padding included; a multiple of 16.
+  public let count: Int
+  private let valueArena: AlignedBuffer<Float>
+  private let gradientArena: UnsafeMutablePointer<Float>
+  private let ownedGradients: AlignedBuffer<Float>
+
+  /// Lays out `parameters` and gives them memory, all zero.
+  /// - Parameter gradientStorage: memory for the gradients (64-byte aligned, `count` floats, outliving the store),
+  ///   for instance in a window that ranks of a node share; by default the store's own.
+  public init(
+    _ parameters: [Parameter], gradientStorage: ((_ count: Int) -> UnsafeMutablePointer<Float>)? = nil
+  ) {
+    var names: Set<String> = []
+    var offset = 0
+    for parameter in parameters {
+      precondition(names.insert(parameter.name).inserted, "two parameters are named \(parameter.name)")
+      parameter.offset = offset
+      offset += (parameter.storedCount + 15) / 16 * 16
+    }
+    self.parameters = parameters
+    count = offset
+    valueArena = AlignedBuffer(count: count)
+    ownedGradients = AlignedBuffer(count: gradientStorage == nil ? count : 0)
+    gradientArena = gradientStorage?(count) ?? ownedGradients.pointer
+    for parameter in parameters {
+      parameter.values = valueArena.pointer + parameter.offset
+      parameter.gradients = gradientArena + parameter.offset
+    }
+  }
+
+  /// The whole value arena.
+  public var values: UnsafeMutableBufferPointer<Float> {
+    UnsafeMutableBufferPointer(start: valueArena.pointer, count: count)
+  }
+
+  /// The whole gradient arena.
+  public var gradients: UnsafeMutableBufferPointer<Float> {
+    UnsafeMutableBufferPointer(start: gradientArena, count: count)
+  }
+
+  /// Learned values, without padding: the count that papers state.
+  public var parameterCount: Int { parameters.reduce(0) { $0 + $1.count } }
+
+  /// Sets all gradients to zero; the first call of every step.
+  public func zeroGradients() { gradients.update(repeating: 0) }
+
+  /// The parameter of that name, if there is one.
+  public func parameter(named name: String) -> Parameter? { parameters.first { $0.name == name } }
+}

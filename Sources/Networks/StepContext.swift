@@ -1,0 +1,43 @@
+import Tensors
+
+/// What the layers must know of the step they are in. One object lives as long as the training; its fields are
+/// set anew for every batch.
+public final class StepContext {
+  /// Training: dropout, batch statistics, filter loss. Evaluation: running statistics, masks on, no filter loss.
+  public enum Mode: Sendable { case training, evaluation }
+
+  /// Training or evaluation.
+  public var mode = Mode.training
+  /// Seed of the run; with `epoch` and `sampleKeys` it names every random stream.
+  public var seed: UInt64 = 1
+  /// Epoch, from 1: the t of λ = weight · (1/t) · mean max x.
+  public var epoch = 1
+  /// Optimiser steps before this one.
+  public var step = 0
+  /// Batches in an epoch; the time constant of the running statistics.
+  public var batchesPerEpoch = 1
+  /// Images of the batch on all ranks.
+  public var globalBatchSize = 0
+  /// Place of this rank's first image in the global batch.
+  public var shareOffset = 0
+  /// Per local image, its place in the global order of the epoch: the name of its dropout stream.
+  public var sampleKeys: [UInt64] = []
+  /// Per local image, its class: 0..<categories. In single-category training 0 is the category, 1 everything else.
+  public var categories: [Int32] = []
+  /// ±1 per local image and network output, [N, L] row-major.
+  public var signs: [Float] = []
+  /// Number of classes that `categories` may hold.
+  public var categoryCount = 1
+  /// Share of +1 per network output over the whole data set, [L]; the ρ of the released formulation.
+  public var labelShares: [Double] = []
+  /// Reductions over all ranks.
+  public var exchange: any StatisticsExchange
+  /// Buffers for gradients of activations.
+  public let gradientPool = GradientPool()
+
+  /// A context for one process unless another exchange is given.
+  public init(exchange: any StatisticsExchange = LocalStatistics()) { self.exchange = exchange }
+
+  /// True while training.
+  public var isTraining: Bool { mode == .training }
+}
