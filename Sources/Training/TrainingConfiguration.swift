@@ -1,0 +1,273 @@
+import Foundation
+import Yams
+
+/// Every knob of a training run: defaults, overridden by a YAML file, overridden by flags. It is echoed whole into
+/// the run folder and into every checkpoint. The names in files are those of the flags ("batch-size").
+public struct TrainingConfiguration: Codable, Equatable, Sendable {
+  /// Loss at the top.
+  public enum Loss: String, Codable, Sendable, CaseIterable { case softmax, logistic }
+  /// Which equations the filter loss follows.
+  public enum Formulation: String, Codable, Sendable, CaseIterable { case paper, released, corrected }
+  /// How the paper's filter-loss gradient is evaluated.
+  public enum FilterGradient: String, Codable, Sendable, CaseIterable {
+    case singleTerm = "single-term"
+    case exact
+    case constantNormalizer = "constant-normalizer"
+  }
+  /// Scale of the forward mask.
+  public enum MaskScale: String, Codable, Sendable, CaseIterable { case unit, tau }
+  /// Maps over which the normalisers Z_T run.
+  public enum Normalizer: String, Codable, Sendable, CaseIterable { case batch, running }
+  /// Learning rate over time.
+  public enum Schedule: String, Codable, Sendable, CaseIterable {
+    case constant, step, cosine
+    case logarithmic = "log-spaced"
+  }
+  /// Which images batch-norm statistics run over.
+  public enum BatchNormalizationScope: String, Codable, Sendable, CaseIterable { case global, local }
+  /// What is subtracted from the images.
+  public enum Mean: String, Codable, Sendable, CaseIterable { case pixel, channel, none }
+
+  // MARK: what is learned
+
+  /// Folder of the data set. Empty: the built-in synthetic parts.
+  public var data = ""
+  /// Architecture.
+  public var network = "compact"
+  /// Interpretable filters and filter loss, or the ordinary twin.
+  public var interpretable = true
+  /// Single-category training: this class against all others.
+  public var positiveClass: String?
+  /// Loss at the top; single-category training always uses the logistic loss.
+  public var loss = Loss.softmax
+  /// Side of the square network input, in pixels; nil: the network's own.
+  public var imageSize: Int?
+  /// Safetensors file whose layers are loaded where name and shape match.
+  public var initialWeights: String?
+
+  // MARK: the filter loss
+
+  /// Equations of the interpretable layers.
+  public var formulation = Formulation.paper
+  /// Gradient of the paper's formulation.
+  public var filterGradient = FilterGradient.singleTerm
+  /// Scale of the paper's forward mask.
+  public var maskScale = MaskScale.unit
+  /// Normalisers of the paper's formulation.
+  public var normalizer = Normalizer.batch
+  /// λ's scale: λ = weight · (1/t) · mean max x (paper); the magnitude 0.1 · weight / t (released).
+  public var filterLossWeight: Double = 1
+  /// Single-category training: filters may also belong to the counter-examples.
+  public var negativeFilters = false
+
+  // MARK: how long and how fast
+
+  /// Passes over the training split.
+  public var epochs = 30
+  /// Optimiser steps; overrides `epochs`.
+  public var steps: Int?
+  /// Images of one optimiser step on all ranks together.
+  public var batchSize = 32
+  /// Parts into which each batch is cut to save memory; their gradients are added up.
+  public var accumulate = 1
+  /// Highest learning rate; nil: the network's own.
+  public var learningRate: Double?
+  /// Momentum of SGD.
+  public var momentum: Double = 0.9
+  /// L2 decay of the weights; nil: the network's own.
+  public var weightDecay: Double?
+  /// Learning rate over time.
+  public var schedule = Schedule.cosine
+  /// Linear warm-up before the schedule proper, in epochs.
+  public var warmupEpochs: Double = 1
+  /// Step schedule: epochs between two drops by a factor of ten.
+  public var stepEpochs = 10
+  /// Probability that dropout silences a unit; nil: the network's own.
+  public var dropout: Double?
+  /// Batch-norm statistics over the global batch or each rank's share.
+  public var batchNorm = BatchNormalizationScope.global
+
+  // MARK: data
+
+  /// What is subtracted from the images.
+  public var mean = Mean.pixel
+  /// Random horizontal flips.
+  public var flip = true
+  /// Random crops: training images are enlarged by this share of the input size before a window is cut.
+  public var cropMargin: Double = 0.125
+  /// Leave unreadable images out (listed in the log) instead of refusing to start.
+  public var skipBadImages = false
+  /// Threads that decode images, per rank.
+  public var loaderThreads = 2
+
+  // MARK: the run
+
+  /// Seed of every random number.
+  public var seed: UInt64 = 1
+  /// Epochs between validations.
+  public var validateEvery = 1
+  /// Steps between checkpoints; nil: one per epoch.
+  public var checkpointEverySteps: Int?
+  /// Checkpoints kept.
+  public var keepCheckpoints = 3
+  /// Size of one gradient bucket, in MiB.
+  public var bucketMebibytes: Double = 4
+
+  /// The defaults.
+  public init() {}
+
+  enum CodingKeys: String, CodingKey, CaseIterable {
+    case data, network, interpretable
+    case positiveClass = "positive-class"
+    case loss
+    case imageSize = "image-size"
+    case initialWeights = "initial-weights"
+    case formulation
+    case filterGradient = "filter-gradient"
+    case maskScale = "mask-scale"
+    case normalizer
+    case filterLossWeight = "filter-loss-weight"
+    case negativeFilters = "negative-filters"
+    case epochs, steps
+    case batchSize = "batch-size"
+    case accumulate
+    case learningRate = "learning-rate"
+    case momentum
+    case weightDecay = "weight-decay"
+    case schedule
+    case warmupEpochs = "warmup-epochs"
+    case stepEpochs = "step-epochs"
+    case dropout
+    case batchNorm = "batch-norm"
+    case mean, flip
+    case cropMargin = "crop-margin"
+    case skipBadImages = "skip-bad-images"
+    case loaderThreads = "loader-threads"
+    case seed
+    case validateEvery = "validate-every"
+    case checkpointEverySteps = "checkpoint-every-steps"
+    case keepCheckpoints = "keep-checkpoints"
+    case bucketMebibytes = "bucket-mebibytes"
+  }
+
+  /// Reads a YAML file over the defaults.
+  ///
+  /// - Throws: `ConfigurationError` for a missing file, an unknown option or a value of the wrong kind.
+  public init(yamlFile path: String) throws(ConfigurationError) {
+    guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
+      throw .missingFile(path: path)
+    }
+    try self.init(yaml: text, source: path)
+  }
+
+  /// Reads YAML text over the defaults; `source` names it in errors.
+  public init(yaml text: String, source: String) throws(ConfigurationError) {
+    let loaded: Any?
+    do { loaded = try Yams.load(yaml: text) } catch {
+      throw .invalid(source: source, option: "", reason: "no valid YAML: \(error)")
+    }
+    guard let values = (loaded ?? [String: Any]()) as? [String: Any] else {
+      throw .invalid(source: source, option: "", reason: "a mapping of options to values is expected")
+    }
+    let known = Set(CodingKeys.allCases.map(\.rawValue))
+    if let unknown = values.keys.sorted().first(where: { !known.contains($0) }) {
+      throw .unknownOption(source: source, option: unknown, nearest: Self.nearest(to: unknown, in: known))
+    }
+    do {
+      // The defaults as a dictionary, the file's values over them, decoded again: absent options keep defaults.
+      let defaults = try JSONSerialization.jsonObject(with: JSONEncoder().encode(TrainingConfiguration()))
+      var merged = defaults as? [String: Any] ?? [:]
+      merged.merge(values) { $1 }
+      guard JSONSerialization.isValidJSONObject(merged) else {
+        throw ConfigurationError.invalid(
+          source: source, option: "", reason: "a value is neither number nor text")
+      }
+      self = try JSONDecoder().decode(Self.self, from: JSONSerialization.data(withJSONObject: merged))
+    } catch let error as DecodingError {
+      throw .invalid(source: source, option: Self.option(of: error), reason: Self.reason(of: error))
+    } catch let error as ConfigurationError {
+      throw error
+    } catch {
+      throw .invalid(source: source, option: "", reason: "\(error)")
+    }
+  }
+
+  /// The whole configuration as YAML.
+  public func yaml() throws -> String {
+    let encoder = YAMLEncoder()
+    encoder.options.sortKeys = false
+    return try encoder.encode(self)
+  }
+
+  /// Checks ranges that hold whatever the data are.
+  ///
+  /// - Throws: `ConfigurationError.invalid` for the first option that is out of its range.
+  public func validate(ranks: Int) throws(ConfigurationError) {
+    func require(_ holds: Bool, _ option: CodingKeys, _ reason: String) throws(ConfigurationError) {
+      if !holds { throw .invalid(source: "options", option: option.rawValue, reason: reason) }
+    }
+    try require(batchSize >= ranks, .batchSize, "\(batchSize) images cannot be shared by \(ranks) ranks")
+    try require(accumulate >= 1, .accumulate, "\(accumulate) is below 1")
+    try require(
+      batchSize % accumulate == 0, .accumulate, "\(accumulate) does not divide the batch of \(batchSize)")
+    try require(
+      batchSize / accumulate >= ranks, .accumulate,
+      "parts of \(batchSize / accumulate) images cannot be shared by \(ranks) ranks")
+    try require(epochs >= 1, .epochs, "\(epochs) is below 1")
+    try require((steps ?? 1) >= 1, .steps, "\(steps ?? 0) is below 1")
+    try require((imageSize ?? 224) >= 16, .imageSize, "\(imageSize ?? 0) pixels; at least 16 are needed")
+    try require((imageSize ?? 224) <= 4096, .imageSize, "\(imageSize ?? 0) pixels; at most 4096 make sense")
+    try require((learningRate ?? 1) > 0, .learningRate, "\(learningRate ?? 0) is not positive")
+    try require(momentum >= 0 && momentum < 1, .momentum, "\(momentum) is outside [0, 1)")
+    try require((weightDecay ?? 0) >= 0, .weightDecay, "\(weightDecay ?? 0) is negative")
+    try require((0..<1).contains(dropout ?? 0), .dropout, "\(dropout ?? 0) is outside [0, 1)")
+    try require(filterLossWeight >= 0, .filterLossWeight, "\(filterLossWeight) is negative")
+    try require((0...1).contains(cropMargin), .cropMargin, "\(cropMargin) is outside [0, 1]")
+    try require(validateEvery >= 1, .validateEvery, "\(validateEvery) is below 1")
+    try require(keepCheckpoints >= 1, .keepCheckpoints, "\(keepCheckpoints) is below 1")
+    try require((checkpointEverySteps ?? 1) >= 1, .checkpointEverySteps, "must be at least 1")
+    try require(bucketMebibytes > 0, .bucketMebibytes, "\(bucketMebibytes) is not positive")
+    try require(warmupEpochs >= 0, .warmupEpochs, "\(warmupEpochs) is negative")
+    try require(stepEpochs >= 1, .stepEpochs, "\(stepEpochs) is below 1")
+    try require(loaderThreads >= 1, .loaderThreads, "\(loaderThreads) is below 1")
+  }
+
+  private static func option(of error: DecodingError) -> String {
+    switch error {
+    case .typeMismatch(_, let context), .valueNotFound(_, let context), .dataCorrupted(let context):
+      context.codingPath.first?.stringValue ?? ""
+    case .keyNotFound(let key, _): key.stringValue
+    @unknown default: ""
+    }
+  }
+
+  private static func reason(of error: DecodingError) -> String {
+    switch error {
+    case .typeMismatch(let type, _): "a value of type \(type) is expected"
+    case .dataCorrupted(let context): context.debugDescription
+    default: "the value is missing"
+    }
+  }
+
+  /// The known option with the smallest edit distance, if it is near enough to be a typing error.
+  private static func nearest(to word: String, in known: Set<String>) -> String? {
+    let distances = known.sorted().map { ($0, editDistance(word, $0)) }
+    return distances.min { $0.1 < $1.1 }.flatMap { $0.1 <= 3 ? $0.0 : nil }
+  }
+
+  private static func editDistance(_ a: String, _ b: String) -> Int {
+    let a = Array(a)
+    let b = Array(b)
+    var row = Array(0...b.count)
+    for i in 1...max(a.count, 1) where i <= a.count {
+      var diagonal = row[0]
+      row[0] = i
+      for j in 1...max(b.count, 1) where j <= b.count {
+        let next = min(row[j] + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1))
+        diagonal = row[j]
+        row[j] = next
+      }
+    }
+    return row[b.count]
+  }
+}
