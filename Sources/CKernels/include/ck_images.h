@@ -1,0 +1,30 @@
+// From decoded pixels to network input. Pixels are interleaved [H][W][3].
+#ifndef ICNN_CK_IMAGES_H
+#define ICNN_CK_IMAGES_H
+#include <stdint.h>
+
+/// One axis of a resampling: output o is the sum over t < taps of weights[o * taps + t] * input[start[o] + t].
+/// Every start[o] + taps lies within the axis.
+typedef struct {
+  int64_t inputs, outputs, taps;
+  const int32_t *start;
+  const float *weights;
+} ck_resampling;
+
+/// Resizes 8-bit pixels [rows.inputs][columns.inputs][3] into output [rows.outputs][columns.outputs][3].
+/// scratch holds one row: 3 * columns.inputs + 1 floats.
+void ck_image_resize(const uint8_t *source, const ck_resampling *rows, const ck_resampling *columns, float *scratch,
+                     float *output);
+
+/// Cuts the window of size x size pixels at (x0, y0) from source [side][side][3], mirrors it left to right if flip is
+/// non-zero, multiplies by gain (clamped to 0...255 unless gain is 1), subtracts mean [size][size][3] and multiplies
+/// by scale[3].
+void ck_image_normalize(const float *source, int64_t side, int64_t x0, int64_t y0, int64_t size, int flip, float gain,
+                        const float *mean, const float scale[3], float *output);
+
+/// Adds the window of size x size pixels at (x0, y0) of source [side][side][3] to sum [size][size][3] and each
+/// channel's squares to squares[3].
+void ck_image_accumulate(const float *source, int64_t side, int64_t x0, int64_t y0, int64_t size, double *sum,
+                         double squares[3]);
+
+#endif

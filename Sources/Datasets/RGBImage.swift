@@ -1,0 +1,24 @@
+/// An image of 8-bit sRGB values.
+public struct RGBImage: Sendable, Equatable {
+  /// Extent in pixels.
+  public internal(set) var width: Int, height: Int
+  /// [height, width, 3] in the order R, G, B.
+  public internal(set) var pixels: [UInt8]
+
+  /// A black image.
+  public init(width: Int, height: Int) {
+    precondition(width > 0 && height > 0, "RGBImage: empty extent \(width) x \(height)")
+    self.width = width
+    self.height = height
+    pixels = [UInt8](repeating: 0, count: width * height * 3)
+  }
+
+  /// Changes the extent; the pixels are then undefined. Memory of a larger image before is used again.
+  mutating func reshape(width: Int, height: Int) {
+    self.width = width
+    self.height = height
+    let count = width * height * 3
+    if pixels.count > count { pixels.removeLast(pixels.count - count) }
+    if pixels.count < count { pixels.append(contentsOf: repeatElement(0, count: count - pixels.count)) }
+  }
+}
