@@ -68,13 +68,25 @@
       try checkStart(MPI_Comm_free(&host), "MPI_Comm_free")
 
       floatOperations = try Operations(
-        minimum: makeOperation { input, result, count, _ in combine(.minimum, Float.self, input, result, count) },
-        maximum: makeOperation { input, result, count, _ in combine(.maximum, Float.self, input, result, count) },
-        logSumExp: makeOperation { input, result, count, _ in combine(.logSumExp, Float.self, input, result, count) })
+        minimum: makeOperation { input, result, count, _ in
+          combine(.minimum, Float.self, input, result, count)
+        },
+        maximum: makeOperation { input, result, count, _ in
+          combine(.maximum, Float.self, input, result, count)
+        },
+        logSumExp: makeOperation { input, result, count, _ in
+          combine(.logSumExp, Float.self, input, result, count)
+        })
       doubleOperations = try Operations(
-        minimum: makeOperation { input, result, count, _ in combine(.minimum, Double.self, input, result, count) },
-        maximum: makeOperation { input, result, count, _ in combine(.maximum, Double.self, input, result, count) },
-        logSumExp: makeOperation { input, result, count, _ in combine(.logSumExp, Double.self, input, result, count) })
+        minimum: makeOperation { input, result, count, _ in
+          combine(.minimum, Double.self, input, result, count)
+        },
+        maximum: makeOperation { input, result, count, _ in
+          combine(.maximum, Double.self, input, result, count)
+        },
+        logSumExp: makeOperation { input, result, count, _ in
+          combine(.logSumExp, Double.self, input, result, count)
+        })
     }
 
     private func rankAndSize(of communicator: MPI_Comm?) throws(CommunicationError) -> (Int, Int) {
@@ -86,10 +98,11 @@
     }
 
     private func makeOperation(
-      _ function: @escaping @convention(c) (
-        UnsafeMutableRawPointer?, UnsafeMutableRawPointer?, UnsafeMutablePointer<Int32>?,
-        UnsafeMutablePointer<MPI_Datatype?>?
-      ) -> Void
+      _ function:
+        @escaping @convention(c) (
+          UnsafeMutableRawPointer?, UnsafeMutableRawPointer?, UnsafeMutablePointer<Int32>?,
+          UnsafeMutablePointer<MPI_Datatype?>?
+        ) -> Void
     ) throws(CommunicationError) -> MPI_Op? {
       var operation: MPI_Op?
       try checkStart(MPI_Op_create(function, 1, &operation), "MPI_Op_create")

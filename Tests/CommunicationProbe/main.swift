@@ -62,7 +62,8 @@ func checkCollectives(_ communicator: any Communicator) throws {
       try reduce(&floats) { communicator.startAllReduce($0, operation) }
       for index in 0..<count {
         let value = expected(size, index, operation)
-        try expect(close(doubles[index], value, 1e-12), "Double \(operation) \(index): \(doubles[index]), \(value)")
+        try expect(
+          close(doubles[index], value, 1e-12), "Double \(operation) \(index): \(doubles[index]), \(value)")
         try expect(close(Double(floats[index]), value, 1e-5), "Float \(operation) \(index): \(floats[index])")
       }
       fingerprint.add(doubles)
@@ -82,7 +83,8 @@ func checkCollectives(_ communicator: any Communicator) throws {
   try reduce(&floats) { communicator.startAllReduce($0, .sum) }
   let sum = Float(size * (size + 1) / 2)
   try expect(floats.dropLast().allSatisfy { $0 == sum }, "a large sum is not \(sum)")
-  try expect(floats[count - 1] == Float(size * (size - 1) / 2 * 10), "the last of a large sum: \(floats[count - 1])")
+  try expect(
+    floats[count - 1] == Float(size * (size - 1) / 2 * 10), "the last of a large sum: \(floats[count - 1])")
 
   // Many under way at once, waited for from the last.
   var many = (0..<300).map { Double($0 * (rank + 1)) }
@@ -100,7 +102,8 @@ func checkCollectives(_ communicator: any Communicator) throws {
   for root in 0..<size {
     var bytes = (0..<100).map { UInt8(truncatingIfNeeded: $0 * (rank + 3)) }
     try bytes.withUnsafeMutableBytes { try communicator.broadcast($0, root: root) }
-    try expect(bytes == (0..<100).map { UInt8(truncatingIfNeeded: $0 * (root + 3)) }, "broadcast from \(root)")
+    try expect(
+      bytes == (0..<100).map { UInt8(truncatingIfNeeded: $0 * (root + 3)) }, "broadcast from \(root)")
   }
   let gathered = try communicator.allGather([UInt8](repeating: UInt8(rank), count: rank * 3))
   try expect(gathered == (0..<size).map { [UInt8](repeating: UInt8($0), count: $0 * 3) }, "allGather")

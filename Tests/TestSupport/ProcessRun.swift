@@ -39,6 +39,12 @@ public final class ProcessRun: @unchecked Sendable {
     process.standardOutput = try Self.create(folder.appendingPathComponent("stdout"))
     process.standardError = try Self.create(folder.appendingPathComponent("stderr"))
     process.terminationHandler = { [ended] _ in ended.signal() }
+    // Tests run on threads that block all signals, and a child inherits the mask of the thread that starts it.
+    var none = sigset_t()
+    var previous = sigset_t()
+    sigemptyset(&none)
+    pthread_sigmask(SIG_SETMASK, &none, &previous)
+    defer { pthread_sigmask(SIG_SETMASK, &previous, nil) }
     try process.run()
   }
 
