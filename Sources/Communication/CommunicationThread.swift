@@ -6,7 +6,7 @@ import Synchronization
 /// full. Operations are numbered from 1; the number is the ticket to wait for. The first error sticks: it is
 /// reported by the operation that failed and by every later one, none of which is tried.
 ///
-/// Safe to share: the ring and `failure` are written under `mutex`; a slot is read by the thread between the
+/// Safe to share: the ring, `stopped` and `failure` are written under `mutex`; a slot is read by the thread between the
 /// publication of its ticket in `submitted` and that in `completed`, and reused only afterwards.
 final class CommunicationThread: @unchecked Sendable {
   private static let ringCapacity: UInt64 = 256
@@ -22,6 +22,7 @@ final class CommunicationThread: @unchecked Sendable {
   private let submitted = Atomic<UInt64>(0)
   private let completed = Atomic<UInt64>(0)
   private var failure: (ticket: UInt64, error: CommunicationError)?
+  private var stopped = false
   private var thread: PthreadHandle?
 
   /// Starts the thread. `spins`: whether waiting may begin with some microseconds of polling, which is right
@@ -41,6 +42,8 @@ final class CommunicationThread: @unchecked Sendable {
   /// Appends an operation and returns its ticket. Blocks while the ring is full.
   func submit(_ collective: Collective) -> UInt64 {
     mutex.lock()
+    precondition(!stopped, "\(collective.kind) after finalize()")
+    if collective.kind == .stop { stopped = true }
     var ticket = submitted.load(ordering: .relaxed) + 1
     while ticket - completed.load(ordering: .relaxed) > Self.ringCapacity {
       workDone.wait(mutex)

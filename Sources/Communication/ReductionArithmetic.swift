@@ -36,8 +36,6 @@ func maximumOrNaN<Element: ReducibleElement>(_ a: Element, _ b: Element) -> Elem
 func logAddExp<Element: ReducibleElement>(_ a: Element, _ b: Element) -> Element {
   // Equal infinities first: their difference would be NaN.
   if a == b { return a.isInfinite ? a : a + Element.logarithm(onePlus: 1) }
-  if a == -.infinity { return b }
-  if b == -.infinity { return a }
   return (a > b ? a : b) + Element.logarithm(onePlus: Element.exponential(-abs(a - b)))
 }
 

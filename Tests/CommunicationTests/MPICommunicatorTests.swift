@@ -1,3 +1,4 @@
+import Communication
 import Foundation
 import TestSupport
 import Testing
@@ -5,7 +6,9 @@ import Testing
 private let probe = ProcessRun.product("CommunicationProbe")
 
 /// Real ranks: `CommunicationProbe` under mpirun checks what it receives; here its exit code and words are checked.
-@Suite(.serialized, .enabled(if: MPIRun.launcher != nil, "mpirun is not installed"))
+@Suite(
+  .serialized, .enabled(if: MPIRun.launcher != nil, "mpirun is not installed"),
+  .enabled(if: Communicators.supportsMPI, "built without MPI"))
 struct MPICommunicatorTests {
   @Test(arguments: 1...4)
   func everyCollectiveIsRightAndEqualOnAllRanksAndFromRunToRun(ranks: Int) throws {
@@ -99,5 +102,24 @@ struct MPICommunicatorTests {
     let outcome = run.wait()
     #expect(outcome.exitCode == 85, "\(outcome.stderr)")
     #expect(outcome.stdout.hasSuffix("stopped together\n"))
+  }
+}
+
+@Suite(
+  .enabled(if: MPIRun.launcher != nil, "mpirun is not installed"),
+  .enabled(if: !Communicators.supportsMPI, "built with MPI"))
+struct WithoutMPITests {
+  @Test func severalRanksAreRefused() throws {
+    let run = try MPIRun.run(np: 2, executable: probe, arguments: ["environment"])
+    #expect(run.exitCode == 78)
+    #expect(
+      run.stderr.contains("error: MPI cannot be used – mpirun started several ranks, but this icnn was built")
+    )
+  }
+
+  @Test func oneRankIsASingleProcess() throws {
+    let run = try MPIRun.run(np: 1, executable: probe, arguments: ["environment"])
+    #expect(run.exitCode == 0, "\(run.stderr)")
+    #expect(run.stdout == "environment ok mpirun SingleProcess\n")
   }
 }
