@@ -6,7 +6,7 @@ import Synchronization
 /// full. Operations are numbered from 1; the number is the ticket to wait for. The first error sticks: it is
 /// reported by the operation that failed and by every later one, none of which is tried.
 ///
-/// Safe to share: the ring, `stopped` and `failure` are written under `mutex`; a slot is read by the thread between the
+/// Safe to share: the ring and `stopped` are written under `mutex`; a slot is read by the thread between the
 /// publication of its ticket in `submitted` and that in `completed`, and reused only afterwards.
 final class CommunicationThread: @unchecked Sendable {
   private static let ringCapacity: UInt64 = 256
@@ -21,7 +21,10 @@ final class CommunicationThread: @unchecked Sendable {
   private let ring = UnsafeMutablePointer<Collective>.allocate(capacity: Int(ringCapacity))
   private let submitted = Atomic<UInt64>(0)
   private let completed = Atomic<UInt64>(0)
-  private var failure: (ticket: UInt64, error: CommunicationError)?
+  /// The first operation that failed, and why. `failure` is written once, before `failedTicket` is published, and
+  /// read by others only where they see that.
+  private let failedTicket = Atomic<UInt64>(.max)
+  private var failure: CommunicationError?
   private var stopped = false
   private var thread: PthreadHandle?
 
@@ -63,8 +66,7 @@ final class CommunicationThread: @unchecked Sendable {
       while completed.load(ordering: .relaxed) < ticket { workDone.wait(mutex) }
       mutex.unlock()
     }
-    // Written before `completed` reached the failing ticket, and never again.
-    if let failure, failure.ticket <= ticket { throw failure.error }
+    if failedTicket.load(ordering: .acquiring) <= ticket { throw failure! }
   }
 
   /// Submits and waits.
@@ -93,7 +95,10 @@ final class CommunicationThread: @unchecked Sendable {
         do throws(CommunicationError) { try engine.perform(collective) } catch let thrown { error = thrown }
       }
       mutex.lock()
-      if let error { failure = (ticket, error) }
+      if let error {
+        failure = error
+        failedTicket.store(ticket, ordering: .releasing)
+      }
       completed.store(ticket, ordering: .releasing)
       workDone.broadcast()
       mutex.unlock()

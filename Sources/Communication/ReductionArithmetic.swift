@@ -5,16 +5,29 @@ protocol ReducibleElement: BinaryFloatingPoint {
   static func exponential(_ x: Self) -> Self
   /// log(1 + x)
   static func logarithm(onePlus x: Self) -> Self
+  /// accumulator[i] += operand[i]. Gradients are sums, and debug builds run generic code ten times slower.
+  static func add(
+    into accumulator: UnsafeMutablePointer<Self>, _ operand: UnsafePointer<Self>, count: Int)
 }
 
 extension Float: ReducibleElement {
   static func exponential(_ x: Float) -> Float { expf(x) }
   static func logarithm(onePlus x: Float) -> Float { log1pf(x) }
+  static func add(
+    into accumulator: UnsafeMutablePointer<Float>, _ operand: UnsafePointer<Float>, count: Int
+  ) {
+    for i in 0..<count { accumulator[i] += operand[i] }
+  }
 }
 
 extension Double: ReducibleElement {
   static func exponential(_ x: Double) -> Double { exp(x) }
   static func logarithm(onePlus x: Double) -> Double { log1p(x) }
+  static func add(
+    into accumulator: UnsafeMutablePointer<Double>, _ operand: UnsafePointer<Double>, count: Int
+  ) {
+    for i in 0..<count { accumulator[i] += operand[i] }
+  }
 }
 
 // Each function is symmetric to the last bit: MPI's algorithms call it with the operands in either order, and
@@ -45,7 +58,7 @@ extension ReductionOperation {
     into accumulator: UnsafeMutablePointer<Element>, _ operand: UnsafePointer<Element>, count: Int
   ) {
     switch self {
-    case .sum: for i in 0..<count { accumulator[i] += operand[i] }
+    case .sum: Element.add(into: accumulator, operand, count: count)
     case .minimum: for i in 0..<count { accumulator[i] = minimumOrNaN(accumulator[i], operand[i]) }
     case .maximum: for i in 0..<count { accumulator[i] = maximumOrNaN(accumulator[i], operand[i]) }
     case .logSumExp: for i in 0..<count { accumulator[i] = logAddExp(accumulator[i], operand[i]) }

@@ -55,15 +55,18 @@ private struct TestFailure: Error, Equatable {
     for result in results { #expect(result.map(\.bitPattern) == results[0].map(\.bitPattern)) }
   }
 
-  @Test func addsInTheOrderOfRanks() throws {
-    // 2^24 + 1 + 1 depends on the order in Float: only ((2^24 + 1) + 1) loses both ones.
-    let contributions: [Float] = [16_777_216, 1, 1]
+  // 2^24 swallows a single one in Float, but not the sum of two.
+  @Test(
+    arguments: [
+      ([1, 1, 16_777_216], 16_777_218), ([16_777_216, 1, 1], 16_777_216), ([1, 16_777_216, 1], 16_777_216),
+    ] as [([Float], Float)])
+  func addsInTheOrderOfRanks(contributions: [Float], sum: Float) throws {
     let results = try InProcessGroup.run(size: 3) { communicator in
       var value = [contributions[communicator.rank]]
       try value.withUnsafeMutableBufferPointer { try communicator.startAllReduce($0, .sum).wait() }
       return value[0]
     }
-    #expect(results == [16_777_216, 16_777_216, 16_777_216])
+    #expect(results == [sum, sum, sum])
   }
 
   @Test(arguments: [ReductionOperation.minimum, .maximum, .sum, .logSumExp], 0..<3)
@@ -355,12 +358,3 @@ private struct TestFailure: Error, Equatable {
 }
 
 private func drop(_ pending: consuming PendingReduction) {}
-
-private final class Mutexed<Value>: @unchecked Sendable {
-  private let lock = NSLock()
-  private var value: Value
-
-  init(_ value: Value) { self.value = value }
-
-  func withLock<Result>(_ body: (inout Value) -> Result) -> Result { lock.withLock { body(&value) } }
-}
