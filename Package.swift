@@ -50,6 +50,10 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["Tensors", "Networks"], path: "Tests/TestSupport",
       swiftSettings: swiftSettings),
+    // Run under mpirun by CommunicationTests: MPI starts once per process, so not in the test runner.
+    .executableTarget(
+      name: "CommunicationProbe", dependencies: ["Communication"], path: "Tests/CommunicationProbe",
+      swiftSettings: swiftSettings),
     .testTarget(
       name: "TensorsTests", dependencies: ["Tensors", "CKernels", "TestSupport"],
       swiftSettings: swiftSettings),
@@ -61,7 +65,8 @@ let package = Package(
       name: "DatasetsTests", dependencies: ["Datasets", "Tensors"],
       resources: [.copy("Samples")], swiftSettings: swiftSettings),
     .testTarget(
-      name: "CommunicationTests", dependencies: ["Communication"], swiftSettings: swiftSettings),
+      name: "CommunicationTests",
+      dependencies: ["Communication", "CommunicationProbe", "TestSupport"], swiftSettings: swiftSettings),
     .testTarget(
       name: "TrainingTests",
       dependencies: ["Training", "Networks", "Datasets", "Communication", "Tensors", "TestSupport"],

@@ -1,15 +1,22 @@
-/// What can go wrong between ranks. Exit code 75 (a peer is lost) or 78 (MPI is unfit), see `exitCode`.
-public enum CommunicationError: Error, Sendable, CustomStringConvertible {
+/// What can go wrong between ranks. `exitCode` tells a scheduler what to do about it.
+public enum CommunicationError: Error, Sendable, Equatable, CustomStringConvertible {
   /// A collective failed: which one, and MPI's own words.
   case collectiveFailed(operation: String, reason: String)
+  /// Another rank failed with an error of its own.
+  case peerFailed(rank: Int, reason: String)
+  /// Ranks called different operations, or were found at different places of the training.
+  case mismatchedCollectives(detail: String)
+  /// Ranks were started with different settings, data or parameters; each line names a field, ranks and values.
+  case disagreement(details: [String])
   /// MPI could not be started.
   case unavailable(reason: String)
 
-  /// sysexits: 75 EX_TEMPFAIL, 78 EX_CONFIG.
+  /// sysexits: 75 EX_TEMPFAIL (a peer is lost), 70 EX_SOFTWARE (a fault of the program), 78 EX_CONFIG.
   public var exitCode: Int32 {
     switch self {
-    case .collectiveFailed: 75
-    case .unavailable: 78
+    case .collectiveFailed, .peerFailed: 75
+    case .mismatchedCollectives: 70
+    case .disagreement, .unavailable: 78
     }
   }
 
@@ -18,6 +25,13 @@ public enum CommunicationError: Error, Sendable, CustomStringConvertible {
     switch self {
     case .collectiveFailed(let operation, let reason):
       "a collective operation failed – \(operation): \(reason) – a peer is lost; start again with --resume"
+    case .peerFailed(let rank, let reason):
+      "another rank failed – rank \(rank): \(reason) – mend its cause and start again with --resume"
+    case .mismatchedCollectives(let detail):
+      "ranks are out of step – \(detail) – a fault of the program; start again with --resume and report it"
+    case .disagreement(let details):
+      "ranks disagree – \(details.joined(separator: "; ")) – start all ranks with the same program, "
+        + "options and data"
     case .unavailable(let reason):
       "MPI cannot be used – \(reason) – see `icnn doctor`, or run one process without mpirun"
     }

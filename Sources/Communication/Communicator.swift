@@ -17,9 +17,13 @@ public protocol Communicator: AnyObject, Sendable {
   var rank: Int { get }
   /// Number of ranks.
   var size: Int { get }
-  /// Number and count of the ranks on this host.
+  /// This process's number among the ranks on its host, 0..<localSize.
   var localRank: Int { get }
+  /// Number of ranks on this host.
   var localSize: Int { get }
+  /// Number of collective operations this rank has asked for: equal on all ranks at the same place of the
+  /// program (see `StepGuard`).
+  var operationCount: UInt64 { get }
 
   /// Replaces `values` by their elementwise reduction over all ranks, in the background.
   /// The memory must stay valid and untouched until the pending reduction has been waited on.

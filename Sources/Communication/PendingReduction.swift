@@ -23,5 +23,9 @@ public struct PendingReduction: ~Copyable, Sendable {
     if let thread { try thread.takeUnretainedValue().wait(for: ticket) }
   }
 
-  deinit { fatalError("PendingReduction dropped without wait()") }
+  deinit { trapDropped() }
+
+  /// The values would be read, or their memory freed, while another thread writes them. After an error that ends
+  /// the rank anyway, `try? pending.wait()` lets go of what is still under way.
+  private borrowing func trapDropped() { fatalError("PendingReduction \(ticket) dropped without wait()") }
 }

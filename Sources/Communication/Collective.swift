@@ -1,0 +1,51 @@
+/// One collective operation, as it waits in the ring of a `CommunicationThread`: plain numbers and addresses, so
+/// that asking for an operation allocates nothing.
+struct Collective {
+  /// What is to be done. `start` and `stop` frame the life of the engine.
+  enum Kind: UInt8 {
+    case start
+    case allReduceFloat
+    case allReduceDouble
+    case broadcast
+    case allGather
+    case barrier
+    case stop
+  }
+
+  var kind: Kind
+  /// What is reduced in place, sent or received by a broadcast, or received by a gather (count · size bytes).
+  var buffer: UnsafeMutableRawPointer?
+  /// What a gather sends (count bytes).
+  var source: UnsafeRawPointer?
+  /// Elements of a reduction, bytes of a broadcast, bytes per rank of a gather.
+  var count = 0
+  var operation = ReductionOperation.sum
+  var root = 0
+
+  init(_ kind: Kind) { self.kind = kind }
+
+  /// Whether two ranks that meet in these operations mean the same.
+  func matches(_ other: Collective) -> Bool {
+    kind == other.kind && count == other.count && operation == other.operation && root == other.root
+  }
+}
+
+extension Collective: CustomStringConvertible {
+  var description: String {
+    switch kind {
+    case .start: "start"
+    case .allReduceFloat: "allReduce(\(operation)) of \(count) Float"
+    case .allReduceDouble: "allReduce(\(operation)) of \(count) Double"
+    case .broadcast: "broadcast of \(count) bytes from rank \(root)"
+    case .allGather: "allGather of \(count) bytes per rank"
+    case .barrier: "barrier"
+    case .stop: "finalize"
+    }
+  }
+}
+
+/// Carries out collectives, one after the other, always on the same thread.
+protocol CollectiveEngine: AnyObject, Sendable {
+  /// Blocks until the operation is done on this rank.
+  func perform(_ collective: Collective) throws(CommunicationError)
+}

@@ -1,0 +1,192 @@
+#if WITH_MPI
+  import CMPI
+  import Glibc
+
+  /// MPI as the communication thread sees it; every function but `abort` runs on that thread.
+  final class MPIEngine: CollectiveEngine, @unchecked Sendable {
+    // Written by `start`; read by other threads only after they have waited for it.
+    private(set) var rank = 0
+    private(set) var size = 1
+    private(set) var localRank = 0
+    private(set) var localSize = 1
+    private var threadLevel: Int32 = 0
+    private var communicator = cmpi_comm_null()
+    private var floatOperations = Operations()
+    private var doubleOperations = Operations()
+
+    /// Bytes of one MPI_Allreduce. Cuts depend on the count alone, so results do not depend on timing.
+    private static let reductionChunkBytes = 4 << 20
+    /// Bytes of one MPI_Bcast, whose count is an Int32.
+    private static let broadcastChunkBytes = 64 << 20
+
+    func perform(_ collective: Collective) throws(CommunicationError) {
+      switch collective.kind {
+      case .start: try start()
+      case .allReduceFloat: try allReduce(collective, Float.self, cmpi_float(), floatOperations)
+      case .allReduceDouble: try allReduce(collective, Double.self, cmpi_double(), doubleOperations)
+      case .broadcast: try broadcast(collective)
+      case .allGather:
+        // At most one block of QueuedCommunicator.allGather: fits an Int32.
+        let count = Int32(collective.count)
+        try check(
+          MPI_Allgather(
+            collective.source, count, cmpi_byte(), collective.buffer, count, cmpi_byte(), communicator),
+          collective)
+      case .barrier: try check(MPI_Barrier(communicator), collective)
+      case .stop: try stop(collective)
+      }
+    }
+
+    /// Ends all ranks; from any thread.
+    func abort(code: Int32) -> Never {
+      // Only MPI_THREAD_MULTIPLE lets another thread call MPI while the communication thread is blocked in it.
+      // With less, the launcher notices a process that ends without MPI_Finalize.
+      if threadLevel == Int32(MPI_THREAD_MULTIPLE) { MPI_Abort(cmpi_comm_world(), code) }
+      _exit(code)
+    }
+
+    private func start() throws(CommunicationError) {
+      // FUNNELED is enough for the operations; MULTIPLE is for `abort`.
+      var provided: Int32 = 0
+      try checkStart(MPI_Init_thread(nil, nil, Int32(MPI_THREAD_MULTIPLE), &provided), "MPI_Init_thread")
+      guard provided >= Int32(MPI_THREAD_FUNNELED) else {
+        throw .unavailable(reason: "MPI provides thread level \(provided), needed: MPI_THREAD_FUNNELED")
+      }
+      threadLevel = provided
+      // A duplicate, so that no other library's messages mix with ours. Errors are returned instead of ending the
+      // process inside MPI, so that the program can say what it was doing.
+      try checkStart(MPI_Comm_set_errhandler(cmpi_comm_world(), cmpi_errors_return()), "set_errhandler")
+      try checkStart(MPI_Comm_dup(cmpi_comm_world(), &communicator), "MPI_Comm_dup")
+      try checkStart(MPI_Comm_set_errhandler(communicator, cmpi_errors_return()), "set_errhandler")
+      (rank, size) = try rankAndSize(of: communicator)
+
+      var host = cmpi_comm_null()
+      try checkStart(
+        MPI_Comm_split_type(communicator, Int32(MPI_COMM_TYPE_SHARED), 0, cmpi_info_null(), &host),
+        "MPI_Comm_split_type")
+      (localRank, localSize) = try rankAndSize(of: host)
+      try checkStart(MPI_Comm_free(&host), "MPI_Comm_free")
+
+      floatOperations = try Operations(
+        minimum: makeOperation { input, result, count, _ in
+          combine(.minimum, Float.self, input, result, count)
+        },
+        maximum: makeOperation { input, result, count, _ in
+          combine(.maximum, Float.self, input, result, count)
+        },
+        logSumExp: makeOperation { input, result, count, _ in
+          combine(.logSumExp, Float.self, input, result, count)
+        })
+      doubleOperations = try Operations(
+        minimum: makeOperation { input, result, count, _ in
+          combine(.minimum, Double.self, input, result, count)
+        },
+        maximum: makeOperation { input, result, count, _ in
+          combine(.maximum, Double.self, input, result, count)
+        },
+        logSumExp: makeOperation { input, result, count, _ in
+          combine(.logSumExp, Double.self, input, result, count)
+        })
+    }
+
+    private func rankAndSize(of communicator: MPI_Comm?) throws(CommunicationError) -> (Int, Int) {
+      var rank: Int32 = 0
+      var size: Int32 = 0
+      try checkStart(MPI_Comm_rank(communicator, &rank), "MPI_Comm_rank")
+      try checkStart(MPI_Comm_size(communicator, &size), "MPI_Comm_size")
+      return (Int(rank), Int(size))
+    }
+
+    private func makeOperation(
+      _ function:
+        @escaping @convention(c) (
+          UnsafeMutableRawPointer?, UnsafeMutableRawPointer?, UnsafeMutablePointer<Int32>?,
+          UnsafeMutablePointer<MPI_Datatype?>?
+        ) -> Void
+    ) throws(CommunicationError) -> MPI_Op? {
+      var operation: MPI_Op?
+      try checkStart(MPI_Op_create(function, 1, &operation), "MPI_Op_create")
+      return operation
+    }
+
+    private func allReduce<Element>(
+      _ collective: Collective, _: Element.Type, _ type: MPI_Datatype?, _ operations: Operations
+    ) throws(CommunicationError) {
+      let operation = operations[collective.operation]
+      let chunk = Self.reductionChunkBytes / MemoryLayout<Element>.stride
+      for start in stride(from: 0, to: collective.count, by: chunk) {
+        try check(
+          MPI_Allreduce(
+            cmpi_in_place(), collective.buffer! + start * MemoryLayout<Element>.stride,
+            Int32(min(chunk, collective.count - start)), type, operation, communicator),
+          collective)
+      }
+    }
+
+    private func broadcast(_ collective: Collective) throws(CommunicationError) {
+      for start in stride(from: 0, to: collective.count, by: Self.broadcastChunkBytes) {
+        try check(
+          MPI_Bcast(
+            collective.buffer! + start, Int32(min(Self.broadcastChunkBytes, collective.count - start)),
+            cmpi_byte(), Int32(collective.root), communicator),
+          collective)
+      }
+    }
+
+    private func stop(_ collective: Collective) throws(CommunicationError) {
+      for operations in [floatOperations, doubleOperations] {
+        for var operation in operations.created { try check(MPI_Op_free(&operation), collective) }
+      }
+      try check(MPI_Comm_free(&communicator), collective)
+      try check(MPI_Finalize(), collective)
+    }
+
+    private func check(_ status: Int32, _ collective: Collective) throws(CommunicationError) {
+      guard status != MPI_SUCCESS else { return }
+      throw .collectiveFailed(operation: "\(collective) on rank \(rank)", reason: errorText(status))
+    }
+
+    private func checkStart(_ status: Int32, _ function: String) throws(CommunicationError) {
+      guard status != MPI_SUCCESS else { return }
+      throw .unavailable(reason: "\(function): \(errorText(status))")
+    }
+
+    private func errorText(_ status: Int32) -> String {
+      var length: Int32 = 0
+      let text = [CChar](unsafeUninitializedCapacity: Int(MPI_MAX_ERROR_STRING)) { buffer, count in
+        MPI_Error_string(status, buffer.baseAddress, &length)
+        count = Int(length)
+      }
+      return String(decoding: text.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+  }
+
+  /// MPI's operations for one element type. MPI_MIN and MPI_MAX lose or keep a NaN depending on the order of the
+  /// operands, which differs between ranks; ours are those of the in-process group.
+  private struct Operations {
+    var minimum: MPI_Op?
+    var maximum: MPI_Op?
+    var logSumExp: MPI_Op?
+
+    var created: [MPI_Op?] { [minimum, maximum, logSumExp] }
+
+    subscript(operation: ReductionOperation) -> MPI_Op? {
+      switch operation {
+      case .sum: cmpi_sum()
+      case .minimum: minimum
+      case .maximum: maximum
+      case .logSumExp: logSumExp
+      }
+    }
+  }
+
+  /// An MPI_User_function: result[i] = operation(result[i], input[i]).
+  private func combine<Element: ReducibleElement>(
+    _ operation: ReductionOperation, _: Element.Type, _ input: UnsafeMutableRawPointer?,
+    _ result: UnsafeMutableRawPointer?, _ count: UnsafeMutablePointer<Int32>?
+  ) {
+    operation.combine(
+      into: result!.assumingMemoryBound(to: Element.self), input!.assumingMemoryBound(to: Element.self),
+      count: Int(count!.pointee))
+  }
+#endif
