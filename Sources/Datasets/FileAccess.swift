@@ -58,12 +58,12 @@ func readFile(_ path: String, into bytes: inout [UInt8]) throws(DatasetError) {
 }
 
 /// Writes a file, replacing what was there.
-func writeFile(_ path: String, _ bytes: UnsafeRawBufferPointer) throws(DatasetError) {
+func writeFile(_ path: String, _ bytes: [UInt8]) throws(DatasetError) {
   let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
   guard file >= 0 else { throw .writeFailed(path: path, reason: systemError()) }
   var done = 0
   while done < bytes.count {
-    let count = write(file, bytes.baseAddress! + done, bytes.count - done)
+    let count = bytes.withUnsafeBytes { write(file, $0.baseAddress! + done, bytes.count - done) }
     if count < 0 && errno == EINTR { continue }
     guard count >= 0 else {
       let reason = systemError()

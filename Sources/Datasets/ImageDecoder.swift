@@ -34,8 +34,7 @@ public final class ImageDecoder {
 
   deinit { tjDestroy(jpeg) }
 
-  /// Decodes `bytes` into `image`, whose memory is used again.
-  public func decode(_ bytes: UnsafeRawBufferPointer, into image: inout RGBImage) throws(ImageError) {
+  private func decode(_ bytes: UnsafeRawBufferPointer, into image: inout RGBImage) throws(ImageError) {
     guard !bytes.isEmpty else { throw ImageError(description: "the file is empty") }
     let orientation: ImageOrientation
     if bytes.starts(with: [0xFF, 0xD8, 0xFF]) {
@@ -51,16 +50,17 @@ public final class ImageDecoder {
     if orientation == .upright { swap(&image, &unturned) } else { orientation.turn(unturned, into: &image) }
   }
 
-  /// Decodes `bytes` into a new image.
+  /// Decodes a file's bytes into `image`, whose memory is used again.
+  public func decode(_ bytes: [UInt8], into image: inout RGBImage) throws(ImageError) {
+    try bytes.withUnsafeBufferPointer { bytes throws(ImageError) in
+      try decode(UnsafeRawBufferPointer(bytes), into: &image)
+    }
+  }
+
+  /// Decodes a file's bytes into a new image.
   public func decode(_ bytes: [UInt8]) throws(ImageError) -> RGBImage {
     var image = RGBImage(width: 1, height: 1)
-    // `withUnsafeBytes` rethrows untyped errors, so the result carries the typed one out.
-    let result = bytes.withUnsafeBytes { buffer -> Result<Void, ImageError> in
-      do throws(ImageError) { return .success(try decode(buffer, into: &image)) } catch {
-        return .failure(error)
-      }
-    }
-    try result.get()
+    try decode(bytes, into: &image)
     return image
   }
 
