@@ -19,7 +19,7 @@ public final class ImageDecoder {
   /// Most pixels an image may have: 100 million. A small file can claim more than the memory holds.
   public static let maximumPixels = 100_000_000
 
-  private let jpeg: tjhandle
+  private var jpeg = ImageDecoder.makeDecompressor()
   /// Where an image lands that must still be converted or turned.
   private var raw: [UInt8] = []
   private var unturned = RGBImage(width: 1, height: 1)
@@ -105,8 +105,18 @@ public final class ImageDecoder {
     }
   }
 
+  /// What libjpeg-turbo says went wrong. A decompressor that stopped inside a header would go on there with the next
+  /// file, so a new one takes its place.
   private func jpegError() -> ImageError {
-    ImageError(description: "damaged JPEG (\(String(cString: tjGetErrorStr2(jpeg))))")
+    let error = ImageError(description: "damaged JPEG (\(String(cString: tjGetErrorStr2(jpeg))))")
+    tjDestroy(jpeg)
+    jpeg = Self.makeDecompressor()
+    return error
+  }
+
+  private static func makeDecompressor() -> tjhandle {
+    guard let handle = tjInitDecompress() else { fatalError("libjpeg-turbo has no memory for a decompressor") }
+    return handle
   }
 
   // MARK: - PNG
