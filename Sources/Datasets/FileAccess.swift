@@ -33,7 +33,7 @@ func listFolder(_ path: String) throws(DatasetError) -> [String] {
   return names
 }
 
-/// Replaces `bytes` by the content of the file at `path`; memory of an earlier, longer file is used again.
+/// Replaces `bytes` by the content of the file at `path`.
 func readFile(_ path: String, into bytes: inout [UInt8]) throws(DatasetError) {
   let file = open(path, O_RDONLY | O_CLOEXEC)
   guard file >= 0 else { throw .unreadable(path: path, reason: systemError()) }
@@ -44,8 +44,7 @@ func readFile(_ path: String, into bytes: inout [UInt8]) throws(DatasetError) {
     throw .unreadable(path: path, reason: "not a regular file")
   }
   let length = Int(status.st_size)
-  if bytes.count > length { bytes.removeLast(bytes.count - length) }
-  if bytes.count < length { bytes.append(contentsOf: repeatElement(0, count: length - bytes.count)) }
+  bytes.resize(to: length)
   var done = 0
   while done < length {
     let count = bytes.withUnsafeMutableBytes { read(file, $0.baseAddress! + done, length - done) }

@@ -50,7 +50,7 @@ public final class ImageDecoder {
     if orientation == .upright { swap(&image, &unturned) } else { orientation.turn(unturned, into: &image) }
   }
 
-  /// Decodes a file's bytes into `image`, whose memory is used again.
+  /// Decodes a file's bytes into `image`; its memory is used again where the extent is the same.
   public func decode(_ bytes: [UInt8], into image: inout RGBImage) throws(ImageError) {
     try bytes.withUnsafeBufferPointer { bytes throws(ImageError) in
       try decode(UnsafeRawBufferPointer(bytes), into: &image)
@@ -84,7 +84,7 @@ public final class ImageDecoder {
       tjDecompress2(jpeg, start, length, &target, width, 0, height, Int32(format.rawValue), flags) == 0
     }
     if isFourInk {
-      grow(&raw, to: Int(width) * Int(height) * 4)
+      raw.resize(to: Int(width) * Int(height) * 4)
       guard decompress(&raw) else { throw jpegError() }
       convertInks(pixels: Int(width) * Int(height), isInverted: isAdobe, into: &image.pixels)
     } else {
@@ -115,7 +115,9 @@ public final class ImageDecoder {
   }
 
   private static func makeDecompressor() -> tjhandle {
-    guard let handle = tjInitDecompress() else { fatalError("libjpeg-turbo has no memory for a decompressor") }
+    guard let handle = tjInitDecompress() else {
+      fatalError("libjpeg-turbo has no memory for a decompressor")
+    }
     return handle
   }
 
@@ -136,7 +138,7 @@ public final class ImageDecoder {
     png.format = png_uint_32(PNG_FORMAT_FLAG_COLOR | (hasAlpha ? PNG_FORMAT_FLAG_ALPHA : 0))
     image.reshape(width: width, height: height)
     if hasAlpha {
-      grow(&raw, to: width * height * 4)
+      raw.resize(to: width * height * 4)
       guard png_image_finish_read(&png, nil, &raw, 0, nil) != 0 else { throw pngError(png) }
       compositeOnWhite(pixels: width * height, into: &image.pixels)
     } else {
@@ -166,10 +168,6 @@ public final class ImageDecoder {
   }
 
   // MARK: - Both
-
-  private func grow(_ bytes: inout [UInt8], to count: Int) {
-    if bytes.count < count { bytes.append(contentsOf: repeatElement(0, count: count - bytes.count)) }
-  }
 
   private static func check(width: Int, height: Int) throws(ImageError) {
     guard width > 0 && height > 0 else {

@@ -3,7 +3,9 @@ import Testing
 @testable import Datasets
 
 @Suite struct AugmentationTests {
-  func draws(_ augmentation: Augmentation, _ count: Int = 400, seed: UInt64 = 3, epoch: Int = 1) -> [Augmentation.Draw] {
+  func draws(_ augmentation: Augmentation, _ count: Int = 400, seed: UInt64 = 3, epoch: Int = 1)
+    -> [Augmentation.Draw]
+  {
     (0..<count).map { augmentation.draw(seed: seed, epoch: epoch, position: $0, imageSize: 32) }
   }
 

@@ -47,7 +47,8 @@ import Testing
   @Test func aFileThatVanishedIsReported() throws {
     let images = try ImageFolder(folder.path)
     folder.remove("images/b/010.png")
-    #expect(DatasetCheck.verify(images).contains { $0.path == "images/b/010.png" && $0.reason.contains("No such") })
+    #expect(
+      DatasetCheck.verify(images).contains { $0.path == "images/b/010.png" && $0.reason.contains("No such") })
   }
 
   @Test func theErrorListsTwentyAndCountsAll() throws {

@@ -123,7 +123,8 @@ import Testing
       samples: [100, 50, 0, 255, 100, 50, 0, 0, 100, 50, 0, 51])
     // 51/255 = 0.2: 0.2 · 100 + 0.8 · 255 = 224.
     #expect(try decoder.decode(fixture.bytes()).pixels == [100, 50, 0, 255, 255, 255, 224, 214, 204])
-    let grey = PNGFixture(width: 2, height: 1, bitDepth: 8, colorType: .greyAlpha, samples: [100, 51, 7, 255])
+    let grey = PNGFixture(
+      width: 2, height: 1, bitDepth: 8, colorType: .greyAlpha, samples: [100, 51, 7, 255])
     #expect(try decoder.decode(grey.bytes()).pixels == [224, 224, 224, 7, 7, 7])
   }
 
@@ -185,7 +186,8 @@ import Testing
       huge.width = width
       huge.height = height
       let size = [width, height].flatMap { value in (0..<4).map { UInt8(value >> (24 - 8 * $0) & 0xFF) } }
-      return [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A] + PNGFixture.chunk("IHDR", size + [8, 0, 0, 0, 0])
+      return [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]
+        + PNGFixture.chunk("IHDR", size + [8, 0, 0, 0, 0])
         + tail
     }
     #expect(try #require(reason(header(60_000, 60_000))).contains("too large: 60000 x 60000"))

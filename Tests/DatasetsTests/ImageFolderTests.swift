@@ -7,7 +7,9 @@ import Testing
   let folder = TemporaryFolder()
 
   @Test(arguments: ["images/", ""]) func classesAndFilesInTheOrderOfTheirNames(prefix: String) throws {
-    for name in ["negative/a.jpg", "zebra/2.PNG", "zebra/10.jpeg", "zebra/1.jpg", "ant/x.JPG", "ant/notes.txt"] {
+    for name in [
+      "negative/a.jpg", "zebra/2.PNG", "zebra/10.jpeg", "zebra/1.jpg", "ant/x.JPG", "ant/notes.txt",
+    ] {
       folder.write(prefix + name, "x")
     }
     folder.write(prefix + "ant/.hidden.jpg", "x")
@@ -55,7 +57,8 @@ import Testing
   @Test func groupsStayTogether() throws {
     writeClasses(folder, [("a", 10), ("b", 10)])
     func lines(_ splits: (String, String)) -> String {
-      zip(["images/a/001.png", "images/a/010.png", "images/b/001.png", "images/b/010.png"], [0, 0, 1, 1]).map {
+      zip(["images/a/001.png", "images/a/010.png", "images/b/001.png", "images/b/010.png"], [0, 0, 1, 1]).map
+      {
         path, group in
         let split = group == 1 ? "" : path.hasSuffix("001.png") ? splits.0 : splits.1
         return "{\"image\":\"\(path)\",\"group\":\"\(group)\"\(split)}"
@@ -86,7 +89,10 @@ import Testing
     ("{\"split\":\"val\"}", "\"image\" is missing"),
     ("{\"image\":\"images/a/001.png\"", "not a JSON object"),
     ("{\"image\":\"images/a/001.png\",\"parts\":[{\"part\":\"head\",\"x\":\"1\",\"y\":2}]}", "x"),
-    ("{\"image\":\"images/a/001.png\",\"parts\":[{\"part\":\"head\",\"x\":1,\"y\":2,\"box\":[4,1,3,2]}]}", "box"),
+    (
+      "{\"image\":\"images/a/001.png\",\"parts\":[{\"part\":\"head\",\"x\":1,\"y\":2,\"box\":[4,1,3,2]}]}",
+      "box"
+    ),
     ("{\"image\":\"images/a/001.png\",\"parts\":[{\"part\":\"head\",\"x\":1,\"y\":2,\"box\":[4,1]}]}", "box"),
     ("{\"image\":\"images/a/002.png\"}", "a second line"),
   ]) func malformedLinesAreNamed(line: String, expected: String) throws {

@@ -10,13 +10,15 @@ import Testing
       return isBigEndian ? little.reversed() : little
     }
     let entry = bytes(0x0112, 2) + bytes(3, 2) + bytes(1, 4) + bytes(Int(orientation), 2) + [0, 0]
-    return Array((isBigEndian ? "MM" : "II").utf8) + bytes(42, 2) + bytes(8, 4) + bytes(1, 2) + entry + bytes(0, 4)
+    return Array((isBigEndian ? "MM" : "II").utf8) + bytes(42, 2) + bytes(8, 4) + bytes(1, 2) + entry
+      + bytes(0, 4)
   }
 
   static func withEXIF(_ jpeg: [UInt8], _ orientation: UInt16, isBigEndian: Bool) -> [UInt8] {
     let body = Array("Exif\0\0".utf8) + tiff(orientation, isBigEndian: isBigEndian)
     let length = body.count + 2
-    return Array(jpeg.prefix(2)) + [0xFF, 0xE1, UInt8(length >> 8), UInt8(length & 0xFF)] + body + jpeg.dropFirst(2)
+    return Array(jpeg.prefix(2)) + [0xFF, 0xE1, UInt8(length >> 8), UInt8(length & 0xFF)] + body
+      + jpeg.dropFirst(2)
   }
 
   /// What the stored 3 x 2 image a b c / d e f looks like upright, for the values 1...8 (EXIF 2.32, figure of tag
@@ -41,7 +43,8 @@ import Testing
     let image = try ImageDecoder().decode(stored.bytes())
     #expect(image.width == item.rows[0].utf8.count && image.height == item.rows.count)
     #expect(stride(from: 0, to: 18, by: 3).map { image.pixels[$0] } == item.rows.flatMap { Array($0.utf8) })
-    #expect(stride(from: 0, to: 18, by: 3).map { image.pixels[$0 + 2] } == item.rows.flatMap { Array($0.utf8) })
+    #expect(
+      stride(from: 0, to: 18, by: 3).map { image.pixels[$0 + 2] } == item.rows.flatMap { Array($0.utf8) })
   }
 
   @Test(arguments: [false, true]) func turnsJPEG(isBigEndian: Bool) throws {
@@ -55,7 +58,8 @@ import Testing
   }
 
   @Test(arguments: [UInt16(0), 9, 65535]) func otherValuesMeanUpright(value: UInt16) throws {
-    let jpeg = Self.withEXIF(encodeJPEG(plainImage(width: 8, height: 4, [9, 9, 9])), value, isBigEndian: true)
+    let jpeg = Self.withEXIF(
+      encodeJPEG(plainImage(width: 8, height: 4, [9, 9, 9])), value, isBigEndian: true)
     #expect(try ImageDecoder().decode(jpeg).width == 8)
   }
 

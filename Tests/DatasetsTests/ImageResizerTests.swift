@@ -15,7 +15,9 @@ import Testing
     let cases: [Case]
   }
 
-  func resize(_ image: RGBImage, _ width: Int, _ height: Int, _ resizer: ImageResizer = ImageResizer()) -> [Float] {
+  func resize(_ image: RGBImage, _ width: Int, _ height: Int, _ resizer: ImageResizer = ImageResizer())
+    -> [Float]
+  {
     var output = [Float](repeating: .nan, count: width * height * 3)
     resizer.resize(image, width: width, height: height, into: &output)
     return output
@@ -62,7 +64,8 @@ import Testing
           output.append(
             rows.reduce(0) { sum, row in
               columns.reduce(sum) {
-                $0 + row.weight * $1.weight * Double(image.pixels[(row.index * image.width + $1.index) * 3 + c])
+                $0 + row.weight * $1.weight
+                  * Double(image.pixels[(row.index * image.width + $1.index) * 3 + c])
               }
             })
         }

@@ -52,7 +52,8 @@ struct PNGFixture {
           }
         }
         for start in stride(from: 0, to: bits.count, by: 8) {
-          bytes.append(UInt8((0..<8).reduce(0) { $0 << 1 | (start + $1 < bits.count ? bits[start + $1] : 0) }))
+          bytes.append(
+            UInt8((0..<8).reduce(0) { $0 << 1 | (start + $1 < bits.count ? bits[start + $1] : 0) }))
         }
       }
     }

@@ -51,7 +51,8 @@ import Testing
     let windows = try windows()
     #expect(windows.count == 36)
     let pixelMean = (0..<75).map { i in windows.reduce(0) { $0 + $1[i] } / 36 }
-    let channelMean = (0..<3).map { c in stride(from: c, to: 75, by: 3).reduce(0) { $0 + pixelMean[$1] } / 25 }
+    let channelMean = (0..<3).map { c in stride(from: c, to: 75, by: 3).reduce(0) { $0 + pixelMean[$1] } / 25
+    }
     let scale = (0..<3).map { c in
       let squares = windows.flatMap { window in
         stride(from: c, to: 75, by: 3).map { (window[$0] - channelMean[c]) * (window[$0] - channelMean[c]) }
@@ -61,7 +62,8 @@ import Testing
     func isClose(_ a: [Float], _ b: [Double]) -> Bool {
       a.count == b.count && zip(a, b).allSatisfy { abs(Double($0) - $1) <= 1e-6 * abs($1) }
     }
-    let pixel = try measure(.pixel), channel = try measure(.channel), none = try measure(.none, standardize: false)
+    let pixel = try measure(.pixel), channel = try measure(.channel),
+      none = try measure(.none, standardize: false)
     #expect(isClose(pixel.mean, pixelMean) && isClose(pixel.scale, scale))
     #expect(isClose(channel.mean, channelMean) && isClose(channel.scale, scale))
     #expect(none.mean == [0, 0, 0] && none.scale == [1, 1, 1])
@@ -85,7 +87,8 @@ import Testing
     let broken = try ImageFolder(named: "set", files: files)
     let error = datasetError {
       _ = try Preprocessing.measure(
-        try LearningTask(.multiCategory, on: broken), ImageStore(broken, side: 5), imageSize: 5, meanKind: .channel)
+        try LearningTask(.multiCategory, on: broken), ImageStore(broken, side: 5), imageSize: 5,
+        meanKind: .channel)
     }
     #expect(error?.badImages.map(\.path) == ["images/a/101.png", "images/b/105.png"])
   }
@@ -95,7 +98,9 @@ import Testing
     #expect(try JSONDecoder().decode(Preprocessing.self, from: JSONEncoder().encode(pixel)) == pixel)
   }
 
-  @Test(arguments: [false, true], [Float(1), 1.5]) func kernelCutsFlipsAndNormalises(isFlipped: Bool, gain: Float) {
+  @Test(arguments: [false, true], [Float(1), 1.5]) func kernelCutsFlipsAndNormalises(
+    isFlipped: Bool, gain: Float
+  ) {
     let side = 6, size = 4, x0 = 2, y0 = 1
     let source = (0..<(side * side * 3)).map { Float($0 * 7 % 256) }
     let mean = (0..<(size * size * 3)).map { Float($0) }, scale: [Float] = [0.5, 2, -1]

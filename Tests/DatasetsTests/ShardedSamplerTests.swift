@@ -11,7 +11,8 @@ import Testing
     }
   }
 
-  @Test(arguments: [(10, 3), (12, 4), (5, 8), (1, 1)]) func batchesCoverTheEpoch(entries: Int, batchSize: Int) {
+  @Test(arguments: [(10, 3), (12, 4), (5, 8), (1, 1)]) func batchesCoverTheEpoch(entries: Int, batchSize: Int)
+  {
     let sampler = ShardedSampler(entryCount: entries, batchSize: batchSize, seed: 1)
     let batches = (0..<sampler.batchesPerEpoch).map { sampler.positions(batch: $0) }
     #expect(batches.flatMap { Array($0) } == Array(0..<entries))
