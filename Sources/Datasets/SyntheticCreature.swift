@@ -28,7 +28,7 @@ struct SyntheticCreature {
   init(_ kind: SyntheticKind, _ random: RandomSource) {
     var random = random
     let hue = random.uniform()
-    main = Color(hue: hue, saturation: random.uniform(0.25, 0.8), value: random.uniform(0.5, 0.95))
+    main = Color(hue: hue, saturation: random.uniform(0.3, 0.8), value: random.uniform(0.72, 1))
     second = Color(
       hue: hue + random.uniform(0.1, 0.9), saturation: random.uniform(0.2, 0.75),
       value: random.uniform(0.5, 0.98))

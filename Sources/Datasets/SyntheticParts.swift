@@ -28,7 +28,7 @@ public struct SyntheticParts: Sendable {
 
     /// Traps on values out of range.
     public init(
-      categories: Int = 6, imagesPerCategory: Int = 150, negatives: Int = 0, imageSize: Int = 96,
+      categories: Int = 6, imagesPerCategory: Int = 300, negatives: Int = 0, imageSize: Int = 96,
       seed: UInt64 = 1, validationEvery: Int = 5
     ) {
       precondition(

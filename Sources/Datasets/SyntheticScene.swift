@@ -6,8 +6,7 @@ extension SyntheticParts {
   /// A sky and a ground in any two colours, with soft patches.
   func drawBackground(_ canvas: inout Canvas, _ random: inout RandomSource) {
     let size = Float(canvas.size)
-    let sky = randomColor(&random, saturation: 0.1...0.55),
-      ground = randomColor(&random, saturation: 0.1...0.6)
+    let sky = mutedColor(&random), ground = mutedColor(&random)
     let haze = sky.mixed(ground, 0.5)
     let horizon = random.uniform(0.35, 0.85), tilt = random.uniform(-0.12, 0.12),
       softness = random.uniform(0.02, 0.3)
@@ -31,7 +30,7 @@ extension SyntheticParts {
     for _ in 0..<count {
       let placement = Placement(
         origin: Point(random.uniform(0, size), random.uniform(0, size)),
-        scale: size * random.uniform(0.03, 0.1),
+        scale: size * random.uniform(0.02, 0.065),
         angle: random.uniform(0, 2 * .pi))
       let outline: Outline =
         switch random.index(below: 4) {
@@ -45,12 +44,12 @@ extension SyntheticParts {
         default:
           .polygon([Point(-0.7, -0.6), Point(0.6, -0.7), Point(0.8, 0.5), Point(-0.5, 0.7)], radius: 0.15)
         }
-      let color = randomColor(&random, saturation: 0.15...0.75)
+      let color = mutedColor(&random)
       canvas.draw(Figure(outline: outline, color: color, edge: 0.08), placement, light: light)
     }
   }
 
-  /// The creature, upright within 20 degrees, looking left or right, wholly inside the picture.
+  /// The creature, upright within 17 degrees, looking left or right, wholly inside the picture.
   func drawCreature(
     _ kind: SyntheticKind, _ canvas: inout Canvas, _ light: Point, _ random: inout RandomSource
   ) {
@@ -58,7 +57,7 @@ extension SyntheticParts {
     let creature = SyntheticCreature(
       kind, RandomSource(seed: random.next(), purpose: .synthesis, UInt64(kind.rawValue)))
     var placement = Placement(
-      origin: Point(0, 0), scale: size * random.uniform(0.155, 0.25), angle: random.uniform(-0.35, 0.35),
+      origin: Point(0, 0), scale: size * random.uniform(0.18, 0.26), angle: random.uniform(-0.3, 0.3),
       isMirrored: random.uniform() < 0.5)
     var low = Point(.infinity, .infinity), high = Point(-.infinity, -.infinity)
     for figure in creature.figures {
@@ -80,7 +79,7 @@ extension SyntheticParts {
   /// A few blades in front.
   func drawGrass(_ canvas: inout Canvas, _ random: inout RandomSource) {
     let size = Float(canvas.size)
-    let color = randomColor(&random, saturation: 0.3...0.7)
+    let color = mutedColor(&random)
     for _ in 0..<random.index(below: 9) {
       let x = random.uniform(0, size), height = random.uniform(0.05, 0.16), lean = random.uniform(-0.06, 0.06)
       let blade = Outline.stroke(
@@ -94,7 +93,7 @@ extension SyntheticParts {
   /// Light from one side, exposure and sensor noise.
   func expose(_ canvas: inout Canvas, _ light: Point, _ random: inout RandomSource) {
     let size = Float(canvas.size)
-    let gain = random.uniform(0.78, 1.12), fall = random.uniform(0, 0.25), noise = random.uniform(0.01, 0.06)
+    let gain = random.uniform(0.8, 1.1), fall = random.uniform(0, 0.25), noise = random.uniform(0.01, 0.045)
     canvas.adjust { value, pixel in
       let p = pixel * (1 / size) - Point(0.5, 0.5)
       // For every channel the sum of two uniform numbers of 16 bits.
@@ -140,8 +139,9 @@ extension SyntheticParts {
     return (annotations, masks)
   }
 
-  private func randomColor(_ random: inout RandomSource, saturation: ClosedRange<Float>) -> Color {
-    let hue = random.uniform(), strength = random.uniform(saturation.lowerBound, saturation.upperBound)
-    return Color(hue: hue, saturation: strength, value: random.uniform(0.4, 0.95))
+  /// Any hue, but darker and greyer than a creature: what is alive stands out from what is not.
+  private func mutedColor(_ random: inout RandomSource) -> Color {
+    let hue = random.uniform(), saturation = random.uniform(0.05, 0.45)
+    return Color(hue: hue, saturation: saturation, value: random.uniform(0.2, 0.55))
   }
 }
