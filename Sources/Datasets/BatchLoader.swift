@@ -61,7 +61,7 @@ public final class BatchLoader {
   public let sampler: ShardedSampler
   /// Seconds that `next` has waited for images, in total.
   public private(set) var waitSeconds = 0.0
-  private let core: LoaderCore
+  let core: LoaderCore
   private var threads: [pthread_t] = []
 
   /// A loader of the task's images; its threads idle until `start`.

@@ -33,7 +33,7 @@ func listFolder(_ path: String) throws(DatasetError) -> [String] {
   return names
 }
 
-/// Replaces `bytes` by the content of the file at `path`; memory of an earlier, longer file is used again.
+/// Replaces `bytes` by the content of the file at `path`.
 func readFile(_ path: String, into bytes: inout [UInt8]) throws(DatasetError) {
   let file = open(path, O_RDONLY | O_CLOEXEC)
   guard file >= 0 else { throw .unreadable(path: path, reason: systemError()) }
@@ -44,8 +44,7 @@ func readFile(_ path: String, into bytes: inout [UInt8]) throws(DatasetError) {
     throw .unreadable(path: path, reason: "not a regular file")
   }
   let length = Int(status.st_size)
-  if bytes.count > length { bytes.removeLast(bytes.count - length) }
-  if bytes.count < length { bytes.append(contentsOf: repeatElement(0, count: length - bytes.count)) }
+  bytes.resize(to: length)
   var done = 0
   while done < length {
     let count = bytes.withUnsafeMutableBytes { read(file, $0.baseAddress! + done, length - done) }
@@ -58,12 +57,12 @@ func readFile(_ path: String, into bytes: inout [UInt8]) throws(DatasetError) {
 }
 
 /// Writes a file, replacing what was there.
-func writeFile(_ path: String, _ bytes: UnsafeRawBufferPointer) throws(DatasetError) {
+func writeFile(_ path: String, _ bytes: [UInt8]) throws(DatasetError) {
   let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
   guard file >= 0 else { throw .writeFailed(path: path, reason: systemError()) }
   var done = 0
   while done < bytes.count {
-    let count = write(file, bytes.baseAddress! + done, bytes.count - done)
+    let count = bytes.withUnsafeBytes { write(file, $0.baseAddress! + done, bytes.count - done) }
     if count < 0 && errno == EINTR { continue }
     guard count >= 0 else {
       let reason = systemError()

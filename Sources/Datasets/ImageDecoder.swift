@@ -19,7 +19,7 @@ public final class ImageDecoder {
   /// Most pixels an image may have: 100 million. A small file can claim more than the memory holds.
   public static let maximumPixels = 100_000_000
 
-  private let jpeg: tjhandle
+  private var jpeg = ImageDecoder.makeDecompressor()
   /// Where an image lands that must still be converted or turned.
   private var raw: [UInt8] = []
   private var unturned = RGBImage(width: 1, height: 1)
@@ -34,8 +34,7 @@ public final class ImageDecoder {
 
   deinit { tjDestroy(jpeg) }
 
-  /// Decodes `bytes` into `image`, whose memory is used again.
-  public func decode(_ bytes: UnsafeRawBufferPointer, into image: inout RGBImage) throws(ImageError) {
+  private func decode(_ bytes: UnsafeRawBufferPointer, into image: inout RGBImage) throws(ImageError) {
     guard !bytes.isEmpty else { throw ImageError(description: "the file is empty") }
     let orientation: ImageOrientation
     if bytes.starts(with: [0xFF, 0xD8, 0xFF]) {
@@ -51,16 +50,17 @@ public final class ImageDecoder {
     if orientation == .upright { swap(&image, &unturned) } else { orientation.turn(unturned, into: &image) }
   }
 
-  /// Decodes `bytes` into a new image.
+  /// Decodes a file's bytes into `image`; its memory is used again where the extent is the same.
+  public func decode(_ bytes: [UInt8], into image: inout RGBImage) throws(ImageError) {
+    try bytes.withUnsafeBufferPointer { bytes throws(ImageError) in
+      try decode(UnsafeRawBufferPointer(bytes), into: &image)
+    }
+  }
+
+  /// Decodes a file's bytes into a new image.
   public func decode(_ bytes: [UInt8]) throws(ImageError) -> RGBImage {
     var image = RGBImage(width: 1, height: 1)
-    // `withUnsafeBytes` rethrows untyped errors, so the result carries the typed one out.
-    let result = bytes.withUnsafeBytes { buffer -> Result<Void, ImageError> in
-      do throws(ImageError) { return .success(try decode(buffer, into: &image)) } catch {
-        return .failure(error)
-      }
-    }
-    try result.get()
+    try decode(bytes, into: &image)
     return image
   }
 
@@ -84,7 +84,7 @@ public final class ImageDecoder {
       tjDecompress2(jpeg, start, length, &target, width, 0, height, Int32(format.rawValue), flags) == 0
     }
     if isFourInk {
-      grow(&raw, to: Int(width) * Int(height) * 4)
+      raw.resize(to: Int(width) * Int(height) * 4)
       guard decompress(&raw) else { throw jpegError() }
       convertInks(pixels: Int(width) * Int(height), isInverted: isAdobe, into: &image.pixels)
     } else {
@@ -105,8 +105,20 @@ public final class ImageDecoder {
     }
   }
 
+  /// What libjpeg-turbo says went wrong. A decompressor that stopped inside a header would go on there with the next
+  /// file, so a new one takes its place.
   private func jpegError() -> ImageError {
-    ImageError(description: "damaged JPEG (\(String(cString: tjGetErrorStr2(jpeg))))")
+    let error = ImageError(description: "damaged JPEG (\(String(cString: tjGetErrorStr2(jpeg))))")
+    tjDestroy(jpeg)
+    jpeg = Self.makeDecompressor()
+    return error
+  }
+
+  private static func makeDecompressor() -> tjhandle {
+    guard let handle = tjInitDecompress() else {
+      fatalError("libjpeg-turbo has no memory for a decompressor")
+    }
+    return handle
   }
 
   // MARK: - PNG
@@ -126,7 +138,7 @@ public final class ImageDecoder {
     png.format = png_uint_32(PNG_FORMAT_FLAG_COLOR | (hasAlpha ? PNG_FORMAT_FLAG_ALPHA : 0))
     image.reshape(width: width, height: height)
     if hasAlpha {
-      grow(&raw, to: width * height * 4)
+      raw.resize(to: width * height * 4)
       guard png_image_finish_read(&png, nil, &raw, 0, nil) != 0 else { throw pngError(png) }
       compositeOnWhite(pixels: width * height, into: &image.pixels)
     } else {
@@ -156,10 +168,6 @@ public final class ImageDecoder {
   }
 
   // MARK: - Both
-
-  private func grow(_ bytes: inout [UInt8], to count: Int) {
-    if bytes.count < count { bytes.append(contentsOf: repeatElement(0, count: count - bytes.count)) }
-  }
 
   private static func check(width: Int, height: Int) throws(ImageError) {
     guard width > 0 && height > 0 else {

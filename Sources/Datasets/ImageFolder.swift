@@ -49,24 +49,60 @@ public final class ImageFolder: Sendable {
   /// are not read.
   public let fingerprint: UInt64
   private let annotationsHash: UInt64
+  /// Files by path, when the data set lies in memory.
+  private let memory: [String: [UInt8]]?
 
   /// Index of the class of counter-examples in `categories`, if there is one.
   public var negativeCategory: Int? { categories.last == Self.negativeName ? categories.count - 1 : nil }
 
   /// Lists the folder and reads its annotations. Throws `DatasetError` if there is nothing to learn from: no folder,
   /// no images, one class, annotations that are malformed, name missing files or split a group.
-  public init(_ directory: String) throws(DatasetError) {
+  public convenience init(_ directory: String) throws(DatasetError) {
     guard isFolder(directory) else { throw .missingFolder(path: directory) }
-    self.directory = directory
     let prefix = isFolder(directory + "/images") ? "images/" : ""
-    var files: [String: [String]] = [:]
+    var entries: [String: [String]] = [:]
     var ignored: [String] = []
     for name in try listFolder(directory + "/" + prefix) where !name.hasPrefix(".") {
-      guard isFolder(directory + "/" + prefix + name) else {
-        if prefix + name != "annotations.jsonl" { ignored.append(prefix + name) }
-        continue
+      if isFolder(directory + "/" + prefix + name) {
+        entries[name] = try listFolder(directory + "/" + prefix + name)
+      } else if prefix + name != "annotations.jsonl" {
+        ignored.append(prefix + name)
       }
-      let entries = try listFolder(directory + "/" + prefix + name).filter { !$0.hasPrefix(".") }
+    }
+    var annotations: [UInt8]?
+    if access(directory + "/annotations.jsonl", F_OK) == 0 {
+      var bytes: [UInt8] = []
+      try readFile(directory + "/annotations.jsonl", into: &bytes)
+      annotations = bytes
+    }
+    try self.init(directory, prefix, entries, ignored, annotations, memory: nil)
+  }
+
+  /// A data set in memory: files by path (`images/CLASS/FILE`) and the text of annotations.jsonl. `name` stands in
+  /// messages where otherwise the folder would.
+  public convenience init(
+    named name: String, files: [String: [UInt8]], annotations: [UInt8]? = nil
+  ) throws(DatasetError) {
+    var entries: [String: [String]] = [:]
+    for path in files.keys {
+      let parts = path.split(separator: "/")
+      if parts.count == 3 && parts[0] == "images" {
+        entries[String(parts[1]), default: []].append(String(parts[2]))
+      }
+    }
+    try self.init(name, "images/", entries, [], annotations, memory: files)
+  }
+
+  private init(
+    _ directory: String, _ prefix: String, _ entries: [String: [String]], _ ignored: [String],
+    _ annotations: [UInt8]?, memory: [String: [UInt8]]?
+  ) throws(DatasetError) {
+    self.directory = directory
+    self.memory = memory
+    var files: [String: [String]] = [:]
+    var ignored = ignored
+    for (name, entries) in entries {
+      let entries = entries.filter { !$0.hasPrefix(".") }
       let images = entries.filter(hasImageName)
       ignored += entries.filter { !hasImageName($0) }.map { prefix + name + "/" + $0 }
       if images.isEmpty { ignored.append(prefix + name) } else { files[name] = images.sorted() }
@@ -79,11 +115,14 @@ public final class ImageFolder: Sendable {
     guard categories.count > 1 else {
       throw .tooFewClasses(path: directory, found: categories, needed: "at least two")
     }
-
     let paths = categories.map { name in files[name]!.map { prefix + name + "/" + $0 } }
-    let (annotations, hash) = try Self.readAnnotations(directory, categories: categories, paths: paths)
-    annotationsHash = hash
-    samples = try Self.makeSamples(directory, categories: categories, paths: paths, annotations: annotations)
+    annotationsHash = annotations.map { $0.withUnsafeBytes { XXH3_64bits($0.baseAddress, $0.count) } } ?? 0
+    samples = try Self.makeSamples(
+      directory, categories: categories, paths: paths,
+      annotations: try Self.parse(annotations ?? [], directory, categories: categories, paths: paths)
+    ) { path throws(DatasetError) in
+      if let memory { memory[path]!.count } else { try fileBytes(directory + "/" + path) }
+    }
     fingerprint = Self.fingerprint(samples, annotationsHash)
   }
 
@@ -92,6 +131,7 @@ public final class ImageFolder: Sendable {
     categories = folder.categories
     ignoredFiles = folder.ignoredFiles
     annotationsHash = folder.annotationsHash
+    memory = folder.memory
     self.samples = samples
     fingerprint = Self.fingerprint(samples, annotationsHash)
   }
@@ -102,8 +142,15 @@ public final class ImageFolder: Sendable {
     return ImageFolder(self, samples: samples.filter { !excluded.contains($0.path) })
   }
 
-  /// Path to open the image of a sample.
-  public func path(of sample: Sample) -> String { directory + "/" + sample.path }
+  /// Replaces `bytes` by the content of a file of the data set, named by its relative path (an image or a mask).
+  /// Throws `DatasetError.unreadable`.
+  public func read(_ path: String, into bytes: inout [UInt8]) throws(DatasetError) {
+    guard let memory else { return try readFile(directory + "/" + path, into: &bytes) }
+    guard let file = memory[path] else {
+      throw .unreadable(path: directory + "/" + path, reason: "no such file in memory")
+    }
+    bytes = file
+  }
 
   /// Number of images of each category in a split, in the order of `categories`.
   public func counts(_ split: Split) -> [Int] {
@@ -114,13 +161,11 @@ public final class ImageFolder: Sendable {
 
   // MARK: - Reading
 
-  private static func readAnnotations(
-    _ directory: String, categories: [String], paths: [[String]]
-  ) throws(DatasetError) -> (annotations: [String: ImageAnnotation], hash: UInt64) {
+  /// The lines of annotations.jsonl by image path.
+  private static func parse(
+    _ bytes: [UInt8], _ directory: String, categories: [String], paths: [[String]]
+  ) throws(DatasetError) -> [String: ImageAnnotation] {
     let path = directory + "/annotations.jsonl"
-    guard access(path, F_OK) == 0 else { return ([:], 0) }
-    var bytes: [UInt8] = []
-    try readFile(path, into: &bytes)
     var categoryOfPath: [String: String] = [:]
     for (category, list) in zip(categories, paths) {
       for path in list { categoryOfPath[path] = category }
@@ -152,7 +197,7 @@ public final class ImageFolder: Sendable {
         throw bad("a second line for \(annotation.image)")
       }
     }
-    return (annotations, bytes.withUnsafeBytes { XXH3_64bits($0.baseAddress, $0.count) })
+    return annotations
   }
 
   private static func explain(_ error: DecodingError) -> String {
@@ -171,7 +216,8 @@ public final class ImageFolder: Sendable {
   }
 
   private static func makeSamples(
-    _ directory: String, categories: [String], paths: [[String]], annotations: [String: ImageAnnotation]
+    _ directory: String, categories: [String], paths: [[String]], annotations: [String: ImageAnnotation],
+    fileBytes: (String) throws(DatasetError) -> Int
   ) throws(DatasetError) -> [Sample] {
     var samples: [Sample] = []
     var groupSplits: [String: Split] = [:]
@@ -206,7 +252,7 @@ public final class ImageFolder: Sendable {
           Sample(
             path: path, category: category, split: split, group: annotation?.group,
             parts: annotation?.parts ?? [], width: annotation?.width, height: annotation?.height,
-            fileBytes: try fileBytes(directory + "/" + path)))
+            fileBytes: try fileBytes(path)))
       }
     }
     guard dividedGroups.isEmpty else {

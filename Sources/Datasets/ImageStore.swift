@@ -86,18 +86,15 @@ public final class ImageStore: Sendable {
     let path = folder.samples[sample].path
     func bad(_ reason: String) -> DatasetError { .badImages([BadImage(path: path, reason: reason)]) }
     do throws(DatasetError) {
-      try readFile(folder.directory + "/" + path, into: &workspace.file)
+      try folder.read(path, into: &workspace.file)
     } catch {
       if case .unreadable(_, let reason) = error { throw bad(reason) }
       throw error
     }
-    let result = workspace.file.withUnsafeBytes { bytes -> Result<Void, ImageError> in
-      do throws(ImageError) {
-        return .success(try workspace.decoder.decode(bytes, into: &workspace.image))
-      } catch {
-        return .failure(error)
-      }
+    do throws(ImageError) {
+      try workspace.decoder.decode(workspace.file, into: &workspace.image)
+    } catch {
+      throw bad(error.description)
     }
-    if case .failure(let error) = result { throw bad(error.description) }
   }
 }

@@ -1,6 +1,6 @@
 /// One instance of a part in an image.
 ///
-/// Coordinates are pixels of the stored image, continuous: the origin is the top-left corner of the top-left pixel,
+/// Coordinates are pixels of the image as it is decoded (upright, at its own size), continuous: the origin is the top-left corner of the top-left pixel,
 /// pixel centres lie at +0.5, x grows to the right and y downwards.
 public struct PartAnnotation: Codable, Sendable, Equatable {
   /// A box in the same frame, not clipped: it may reach beyond the image.
@@ -37,7 +37,7 @@ public struct PartAnnotation: Codable, Sendable, Equatable {
   public let x: Float, y: Float
   /// Extent, where known.
   public let box: Box?
-  /// Path of an 8-bit grey PNG of the image's size, relative to the data set, in which the part's pixels are white.
+  /// Path of an 8-bit grey PNG of the image's size, relative to the data set; the part's pixels are 255.
   public let mask: String?
 
   /// A part centred at (x, y).

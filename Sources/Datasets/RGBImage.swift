@@ -13,12 +13,18 @@ public struct RGBImage: Sendable, Equatable {
     pixels = [UInt8](repeating: 0, count: width * height * 3)
   }
 
-  /// Changes the extent; the pixels are then undefined. Memory of a larger image before is used again.
+  /// Changes the extent; the pixels are then undefined.
   mutating func reshape(width: Int, height: Int) {
     self.width = width
     self.height = height
-    let count = width * height * 3
-    if pixels.count > count { pixels.removeLast(pixels.count - count) }
-    if pixels.count < count { pixels.append(contentsOf: repeatElement(0, count: count - pixels.count)) }
+    pixels.resize(to: width * height * 3)
+  }
+}
+
+extension [UInt8] {
+  /// Changes the length; the content is then undefined. Filling grown memory with zeros would cost as much as
+  /// copying an image.
+  mutating func resize(to count: Int) {
+    if self.count != count { self = Array(unsafeUninitializedCapacity: count) { $1 = count } }
   }
 }

@@ -111,4 +111,143 @@ import Testing
     let second = try records(loader, epoch: 2, through: 2)
     #expect(first.map(\.pixels) == second.map(\.pixels))
   }
+
+  @Test(arguments: [(1, 3), (2, 0), (2, 4), (2, 5)]) func resumesAnywhere(epoch: Int, batch: Int) throws {
+    let all = try records(BatchLoader(task, store, configuration(batchSize: 8)), through: 3)
+    let rest = try records(
+      BatchLoader(task, store, configuration(batchSize: 8)), epoch: epoch, batch: batch, through: 3)
+    #expect(rest == Array(all.dropFirst((epoch - 1) * 5 + batch)))
+    #expect(!rest.isEmpty)
+  }
+
+  @Test func startingAnewDropsWhatWasLoadedAhead() throws {
+    let loader = BatchLoader(task, store, configuration(batchSize: 8))
+    let first = try records(loader)
+    loader.start(epoch: 7)
+    let held = try #require(try loader.next())
+    loader.start(epoch: 1, throughEpoch: 2)
+    loader.recycle(held)
+    var second: [Record] = []
+    while let batch = try loader.next() {
+      second.append(Record(batch))
+      loader.recycle(batch)
+    }
+    #expect(second == first)
+    #expect(try loader.next() == nil)
+  }
+
+  /// No cache, room for five images, room for all: the same numbers.
+  @Test func theCacheChangesNothing() throws {
+    let reference = try records(BatchLoader(task, store, configuration(batchSize: 8)))
+    #expect(
+      store.cachedBytes == store.folder.counts(.training).dropLast().reduce(0, +) * store.imageCount * 4)
+    for images in [0, 5] {
+      let limited = ImageStore(store.folder, side: store.side, cacheBytes: images * store.imageCount * 4 + 7)
+      #expect(try records(BatchLoader(task, limited, configuration(batchSize: 8))) == reference)
+      #expect(limited.cachedBytes == images * store.imageCount * 4)
+    }
+  }
+
+  @Test func decodedImagesAreNotReadAgain() throws {
+    let loader = BatchLoader(task, store, configuration(batchSize: 8))
+    let first = try records(loader)
+    for sample in store.folder.samples where sample.split == .training { folder.remove(sample.path) }
+    #expect(try records(loader) == first)
+  }
+
+  @Test(arguments: [1, 2, 5]) func threadsChangeNothing(threadCount: Int) throws {
+    let reference = try records(BatchLoader(task, store, configuration(batchSize: 8)))
+    var other = configuration(batchSize: 8)
+    other.threadCount = threadCount
+    other.batchesAhead = threadCount
+    let uncached = ImageStore(store.folder, side: store.side, cacheBytes: 0)
+    #expect(try records(BatchLoader(task, uncached, other)) == reference)
+  }
+
+  @Test func batchesAreUsedAgain() throws {
+    let loader = BatchLoader(task, store, configuration(batchSize: 8))
+    loader.start(epoch: 1)
+    var addresses = Set<UnsafeMutablePointer<Float>>()
+    for _ in 0..<20 {
+      let batch = try #require(try loader.next())
+      addresses.insert(batch.images.pointer)
+      loader.recycle(batch)
+    }
+    #expect(addresses.count <= 3)
+    #expect(loader.waitSeconds > 0)
+  }
+
+  @Test func augmentationActsOnTrainingAlone() throws {
+    var plain = configuration(batchSize: 8)
+    plain.augmentation = Augmentation(cropMargin: 0.3)
+    let a = try records(BatchLoader(task, store, configuration(batchSize: 8)))
+    let b = try records(BatchLoader(task, store, plain))
+    #expect(a.map(\.samples) == b.map(\.samples) && a.map(\.pixels) != b.map(\.pixels))
+    let sampleA = try #require(a.flatMap(\.samples).firstIndex(of: 0))
+    let sampleB = try #require(a.flatMap(\.samples).lastIndex(of: 0))
+    let values = Self.imageSize * Self.imageSize * 3
+    let pixels = a.flatMap(\.pixels)
+    #expect(sampleA != sampleB)
+    #expect(
+      pixels[(sampleA * values)..<((sampleA + 1) * values)]
+        != pixels[(sampleB * values)..<((sampleB + 1) * values)])
+    plain.split = .validation
+    var validation = configuration(.validation, batchSize: 8)
+    validation.seed = 99
+    #expect(
+      try records(BatchLoader(task, store, plain)) == records(BatchLoader(task, store, validation)))
+  }
+
+  // MARK: - Ends
+
+  @Test(.timeLimit(.minutes(1)), arguments: [0, 1, 4]) func stopsEarly(batchesTaken: Int) throws {
+    weak var core: LoaderCore?
+    do {
+      let loader = BatchLoader(task, store, configuration(batchSize: 8))
+      core = loader.core
+      #expect(core != nil)
+      loader.start(epoch: 1)
+      for _ in 0..<batchesTaken { loader.recycle(try #require(try loader.next())) }
+    }
+    // Every thread holds the core while it runs.
+    #expect(core == nil)
+  }
+
+  @Test(.timeLimit(.minutes(1))) func anUnreadableImageIsThrownAndTheThreadsEnd() throws {
+    weak var core: LoaderCore?
+    do {
+      let images = try ImageFolder(folder.path)
+      let sample = try #require(task.training.first).sample
+      folder.write(images.samples[sample].path, "not an image any more")
+      let loader = BatchLoader(
+        task, ImageStore(images, side: store.side, cacheBytes: 0), configuration(batchSize: 8))
+      core = loader.core
+      var error: DatasetError?
+      do throws(DatasetError) {
+        loader.start(epoch: 1)
+        while let batch = try loader.next() {
+          #expect(!batch.sampleIndices.contains(sample))
+          loader.recycle(batch)
+        }
+      } catch let thrown { error = thrown }
+      #expect(error?.badImages.map(\.path) == [images.samples[sample].path])
+      #expect(error?.exitCode == 65)
+      #expect(datasetError { _ = try loader.next() } == error)
+    }
+    #expect(core == nil)
+  }
+
+  @Test func holdingEveryBatchTraps() async {
+    await #expect(processExitsWith: .failure) {
+      let suite = try BatchLoaderTests()
+      let loader = BatchLoader(suite.task, suite.store, suite.configuration(batchSize: 8))
+      loader.start(epoch: 1)
+      var held: [Batch] = []
+      while let batch = try loader.next() {
+        held.append(batch)
+        // Three are in the ring: waiting for a fourth would never end.
+        if held.count > 3 { exit(EXIT_SUCCESS) }
+      }
+    }
+  }
 }
