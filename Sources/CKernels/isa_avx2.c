@@ -6,5 +6,8 @@
 #include "vector.h"
 #pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
 #include "elementwise.inc"
+#include "linear.inc"
+#include "optimizer.inc"
+#include "pooling.inc"
 #pragma clang attribute pop
 #endif

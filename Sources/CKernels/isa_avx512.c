@@ -6,5 +6,8 @@
 #include "vector.h"
 #pragma clang attribute push(__attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,fma"))), apply_to = function)
 #include "elementwise.inc"
+#include "linear.inc"
+#include "optimizer.inc"
+#include "pooling.inc"
 #pragma clang attribute pop
 #endif

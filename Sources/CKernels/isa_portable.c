@@ -4,3 +4,6 @@
 #define CK_VECTOR_FLOATS 4
 #include "vector.h"
 #include "elementwise.inc"
+#include "linear.inc"
+#include "optimizer.inc"
+#include "pooling.inc"
