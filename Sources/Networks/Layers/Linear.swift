@@ -24,13 +24,14 @@ public final class Linear: Layer {
   private static let rowsPerPiece = 128
   private static let columnsPerPiece = 512
 
-  /// A fully connected layer with parameters NAME.weight and NAME.bias.
+  /// A fully connected layer with parameters NAME.weight (He-normal at first) and NAME.bias (zero).
   public init(_ name: String, inputs: Int, outputs: Int, bias hasBias: Bool = true) {
     precondition(inputs > 0 && outputs > 0, "Linear \(name): \(inputs) inputs, \(outputs) outputs")
     self.name = name
     self.inputs = inputs
     self.outputs = outputs
     weights = Parameter("\(name).weight", shape: [outputs, inputs])
+    weights.initializer = .heNormal
     bias = hasBias ? Parameter("\(name).bias", shape: [outputs]) : nil
   }
 
