@@ -50,8 +50,11 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["Tensors", "Networks"], path: "Tests/TestSupport",
       swiftSettings: swiftSettings),
+    .executableTarget(
+      name: "BLASCoreProbe", dependencies: ["Tensors"], path: "Tests/BLASCoreProbe",
+      swiftSettings: swiftSettings),
     .testTarget(
-      name: "TensorsTests", dependencies: ["Tensors", "CKernels", "TestSupport"],
+      name: "TensorsTests", dependencies: ["Tensors", "CKernels", "TestSupport", "BLASCoreProbe"],
       swiftSettings: swiftSettings),
     .testTarget(
       name: "NetworksTests",
