@@ -54,8 +54,11 @@ let package = Package(
     .executableTarget(
       name: "CommunicationProbe", dependencies: ["Communication"], path: "Tests/CommunicationProbe",
       swiftSettings: swiftSettings),
+    .executableTarget(
+      name: "BLASCoreProbe", dependencies: ["Tensors"], path: "Tests/BLASCoreProbe",
+      swiftSettings: swiftSettings),
     .testTarget(
-      name: "TensorsTests", dependencies: ["Tensors", "CKernels", "TestSupport"],
+      name: "TensorsTests", dependencies: ["Tensors", "CKernels", "TestSupport", "BLASCoreProbe"],
       swiftSettings: swiftSettings),
     .testTarget(
       name: "NetworksTests",

@@ -5,6 +5,11 @@
 #define CK_VECTOR_FLOATS 8
 #include "vector.h"
 #pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#include "dropout.inc"
 #include "elementwise.inc"
+#include "linear.inc"
+#include "normalization.inc"
+#include "optimizer.inc"
+#include "pooling.inc"
 #pragma clang attribute pop
 #endif

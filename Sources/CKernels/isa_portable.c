@@ -3,4 +3,9 @@
 #define CK_REGISTERS 16  // vector registers
 #define CK_VECTOR_FLOATS 4
 #include "vector.h"
+#include "dropout.inc"
 #include "elementwise.inc"
+#include "linear.inc"
+#include "normalization.inc"
+#include "optimizer.inc"
+#include "pooling.inc"
