@@ -5,6 +5,7 @@
 #define CK_VECTOR_FLOATS 8
 #include "vector.h"
 #pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
+#include "convolution.inc"
 #include "elementwise.inc"
 #pragma clang attribute pop
 #endif

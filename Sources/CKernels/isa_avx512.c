@@ -5,6 +5,7 @@
 #define CK_VECTOR_FLOATS 16
 #include "vector.h"
 #pragma clang attribute push(__attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,fma"))), apply_to = function)
+#include "convolution.inc"
 #include "elementwise.inc"
 #pragma clang attribute pop
 #endif

@@ -3,4 +3,5 @@
 #define CK_REGISTERS 16  // vector registers
 #define CK_VECTOR_FLOATS 4
 #include "vector.h"
+#include "convolution.inc"
 #include "elementwise.inc"
