@@ -35,7 +35,8 @@ public final class Convolution: Layer {
     precondition(
       input == .blocked
         || (input == .interleaved && geometry.groups == 1 && geometry.inputChannels <= Tensor.blockWidth),
-      "convolution \(name): \(input) input of \(geometry.inputChannels) channels in \(geometry.groups) groups")
+      "convolution \(name): \(input) input of \(geometry.inputChannels) channels in \(geometry.groups) groups"
+    )
     self.name = name
     self.geometry = geometry
     self.inputLayout = input

@@ -43,13 +43,15 @@ public struct ConvolutionGeometry: Equatable, Sendable {
   ) {
     precondition(
       inputChannels > 0 && outputChannels > 0 && kernel.height > 0 && kernel.width > 0,
-      "ConvolutionGeometry: empty weights [\(outputChannels), \(inputChannels), \(kernel.height), \(kernel.width)]")
+      "ConvolutionGeometry: empty weights [\(outputChannels), \(inputChannels), \(kernel.height), \(kernel.width)]"
+    )
     precondition(
       stride.height > 0 && stride.width > 0,
       "ConvolutionGeometry: stride (\(stride.height), \(stride.width)) is not positive")
     precondition(
       groups > 0 && inputChannels % groups == 0 && outputChannels % groups == 0,
-      "ConvolutionGeometry: \(groups) groups do not divide \(inputChannels) inputs and \(outputChannels) outputs")
+      "ConvolutionGeometry: \(groups) groups do not divide \(inputChannels) inputs and \(outputChannels) outputs"
+    )
     self.inputChannels = inputChannels
     self.outputChannels = outputChannels
     self.kernelHeight = kernel.height
@@ -80,7 +82,8 @@ public struct ConvolutionGeometry: Equatable, Sendable {
     let width = input.width + padding.left + padding.right - kernelWidth
     precondition(
       height >= 0 && width >= 0,
-      "convolution with a kernel of \(kernelHeight) × \(kernelWidth): too small an input \(input), padding \(padding)")
+      "convolution with a kernel of \(kernelHeight) × \(kernelWidth): too small an input \(input), padding \(padding)"
+    )
     return Shape(
       batch: input.batch, channels: outputChannels, height: height / strideHeight + 1,
       width: width / strideWidth + 1)
@@ -115,8 +118,8 @@ public struct ConvolutionGeometry: Equatable, Sendable {
 ///
 /// x [N, C, H, W] is blocked, or interleaved with C ≤ 16 and one group; y [N, O, H′, W′] is blocked. Weights lie as
 /// `ck_convolution.h` says: [O/16][C/groups/16][kh][kw][16 i][16 o] for blocked x (all of C if `expandsGroups`),
-/// [O/16][kh][kw][C][16 o] for interleaved x. `bias` is [O] padded to a multiple of 16. Cost: N·O·H′·W′·C/groups·kh·kw
-/// multiply-adds.
+/// [O/16][kh][kw][C][16 o] for interleaved x. `bias` is [O] padded to a multiple of 16. Cost: N·O·H′·W′·C/groups
+/// ·kh·kw multiply-adds.
 public func convolutionForward(
   _ x: Tensor, weights: UnsafePointer<Float>, bias: UnsafePointer<Float>?, _ geometry: ConvolutionGeometry,
   relu: Bool = false, into y: Tensor, workspace: Workspace
@@ -155,6 +158,7 @@ public func convolutionBackwardWeights(
     &plan, x.pointer, dy.pointer, weightGradients, biasGradients, workspace.floats(Int(floats)), floats)
   if geometry.expandsGroups {
     ck_convolution_zero_outside_groups(
-      weightGradients, plan.outputs, plan.channels, plan.kernelHeight * plan.kernelWidth, Int32(geometry.groups))
+      weightGradients, plan.outputs, plan.channels, plan.kernelHeight * plan.kernelWidth,
+      Int32(geometry.groups))
   }
 }
