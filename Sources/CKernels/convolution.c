@@ -23,8 +23,6 @@ CK_DECLARE(ck_convolution_pack_block,
 #define SCRATCH_FLOATS 98304
 // Floats of weights of a pair of output blocks that are used for a whole region before the next ones.
 #define CHUNK_WEIGHT_FLOATS 40960
-// Cells that backward-weights sums in registers before it touches the weights' memory.
-#define WEIGHT_CELLS 128
 
 /// Equal chunks of at most what the weights' share of the cache holds.
 static int32_t chunk_blocks(int32_t blocks, int32_t taps) {
@@ -76,7 +74,7 @@ ConvolutionScratch ck_convolution_data_scratch(const ck_convolution_t *c) {
 }
 
 int32_t ck_convolution_weight_rows(const ck_convolution_t *c) {
-  return ck_smaller(ck_larger(WEIGHT_CELLS / c->outputWidth, 1), c->outputHeight);
+  return ck_smaller(ck_larger(CK_WEIGHT_CELLS / c->outputWidth, 1), c->outputHeight);
 }
 
 int64_t ck_convolution_weight_scratch(const ck_convolution_t *c) {

@@ -66,7 +66,10 @@ ConvolutionScratch ck_convolution_forward_scratch(const ck_convolution_t *c);
 ConvolutionScratch ck_convolution_data_scratch(const ck_convolution_t *c);
 /// Floats of scratch of one region of backward-weights.
 int64_t ck_convolution_weight_scratch(const ck_convolution_t *c);
-/// Rows of y that backward-weights sums in registers before it adds them to memory.
+/// Cells that backward-weights sums in registers before it touches the weights' memory: few enough that the piece
+/// of x and dy stays in the first-level cache for all taps.
+#define CK_WEIGHT_CELLS 128
+/// Rows of y that are summed so.
 int32_t ck_convolution_weight_rows(const ck_convolution_t *c);
 
 // Backward-data with a stride falls apart into sh · sw independent phases: the cells of dx whose padded row and

@@ -6,6 +6,7 @@
 #include "vector.h"
 #pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
 #include "convolution.inc"
+#include "convolution_weights.inc"
 #include "elementwise.inc"
 #pragma clang attribute pop
 #endif

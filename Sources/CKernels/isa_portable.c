@@ -4,4 +4,5 @@
 #define CK_VECTOR_FLOATS 4
 #include "vector.h"
 #include "convolution.inc"
+#include "convolution_weights.inc"
 #include "elementwise.inc"
