@@ -8,5 +8,8 @@
 #include "convolution.inc"
 #include "convolution_weights.inc"
 #include "elementwise.inc"
+#include "linear.inc"
+#include "optimizer.inc"
+#include "pooling.inc"
 #pragma clang attribute pop
 #endif

@@ -6,3 +6,6 @@
 #include "convolution.inc"
 #include "convolution_weights.inc"
 #include "elementwise.inc"
+#include "linear.inc"
+#include "optimizer.inc"
+#include "pooling.inc"
