@@ -220,7 +220,7 @@ import Testing
   func outputShape() {
     let alexnet = ConvolutionGeometry(inputChannels: 3, outputChannels: 64, kernel: 11, stride: 4, padding: 2)
     #expect(
-      alexnet.outputShape(for: Shape(batch: 5, channels: 3, height: 224, width: 227))
+      alexnet.outputShape(for: Shape(batch: 5, channels: 3, height: 224, width: 229))
         == Shape(batch: 5, channels: 64, height: 55, width: 56))
     let asymmetric = ConvolutionGeometry(
       inputChannels: 1, outputChannels: 2, kernel: (2, 3), stride: (3, 1),
