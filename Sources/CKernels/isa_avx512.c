@@ -6,6 +6,8 @@
 #include "vector.h"
 #pragma clang attribute push(__attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,fma"))), apply_to = function)
 #include "dropout.inc"
+#include "convolution.inc"
+#include "convolution_weights.inc"
 #include "elementwise.inc"
 #include "linear.inc"
 #include "normalization.inc"

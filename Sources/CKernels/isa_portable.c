@@ -4,6 +4,8 @@
 #define CK_VECTOR_FLOATS 4
 #include "vector.h"
 #include "dropout.inc"
+#include "convolution.inc"
+#include "convolution_weights.inc"
 #include "elementwise.inc"
 #include "linear.inc"
 #include "normalization.inc"

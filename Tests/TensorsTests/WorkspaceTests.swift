@@ -1,0 +1,19 @@
+import Tensors
+import Testing
+
+@Suite struct WorkspaceTests {
+  @Test("grows to the largest request and then stays where it is")
+  func growsOnly() {
+    let workspace = Workspace()
+    #expect(workspace.count == 0)
+    let small = workspace.floats(10)
+    #expect(UInt(bitPattern: small) % 64 == 0)
+    #expect(workspace.count == 10)
+    let large = workspace.floats(100_000)
+    large[99_999] = 1
+    #expect(workspace.count == 100_000)
+    #expect(workspace.floats(10) == large)
+    #expect(workspace.floats(100_000) == large)
+    #expect(workspace.count == 100_000)
+  }
+}
