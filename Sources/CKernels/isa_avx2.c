@@ -6,5 +6,6 @@
 #include "vector.h"
 #pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
 #include "elementwise.inc"
+#include "interpretable.inc"
 #pragma clang attribute pop
 #endif

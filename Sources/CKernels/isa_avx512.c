@@ -6,5 +6,6 @@
 #include "vector.h"
 #pragma clang attribute push(__attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,fma"))), apply_to = function)
 #include "elementwise.inc"
+#include "interpretable.inc"
 #pragma clang attribute pop
 #endif

@@ -4,3 +4,4 @@
 #define CK_VECTOR_FLOATS 4
 #include "vector.h"
 #include "elementwise.inc"
+#include "interpretable.inc"

@@ -55,4 +55,6 @@ void ck_relu_forward(float *x, int64_t count);
 /// dy[i] = y[i] > 0 ? dy[i] : 0, in place; y is the output of the forward.
 void ck_relu_backward(const float *y, float *dy, int64_t count);
 
+#include "ck_interpretable.h"
+
 #endif
