@@ -1,0 +1,39 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// Reference cases, one JSON file each; `ICNN_GOLDEN_DIR=DIR` runs the suite on another folder of the same format.
+@Suite("Golden")
+struct GoldenTests {
+  static let folder: URL =
+    ProcessInfo.processInfo.environment["ICNN_GOLDEN_DIR"].map { URL(fileURLWithPath: $0) }
+    ?? Bundle.module.resourceURL?.appendingPathComponent("Golden") ?? URL(fileURLWithPath: "Golden")
+
+  static let files: [URL] =
+    ((try? FileManager.default.contentsOfDirectory(
+      at: folder, includingPropertiesForKeys: nil)) ?? [])
+    .filter { $0.pathExtension == "json" }
+    .sorted { $0.lastPathComponent < $1.lastPathComponent }
+
+  @Test("the folder holds cases")
+  func folderHoldsCases() {
+    #expect(
+      !Self.files.isEmpty, "no golden case – \(Self.folder.path) – set ICNN_GOLDEN_DIR to a folder of cases")
+  }
+
+  @Test("case", arguments: files.map(\.lastPathComponent))
+  func matches(_ name: String) throws {
+    let golden = try GoldenCase(Self.folder.appendingPathComponent(name))
+    switch golden.kind {
+    case "paper_templates": try GoldenPaper.checkTemplates(golden)
+    case "paper_layer": try GoldenPaper.checkLayer(golden)
+    case "paper_category": try GoldenPaper.checkCategory(golden)
+    case "paper_descent": try GoldenPaper.checkDescent(golden)
+    case "released_conv_mask": try GoldenReleased.checkMask(golden)
+    default: try Test.cancel("kind \(golden.kind) is not one of this suite")
+    }
+  }
+}
+
+/// Tolerance of a Float implementation where the files state no other.
+let goldenTolerance = 2e-6
