@@ -12,7 +12,9 @@ import Tensors
 /// The loss is one of the global batch: its statistics go through the context's exchange, so that N ranks compute
 /// what one would. A rank without images takes part in every reduction. In evaluation there are masks and no loss.
 public final class InterpretableMask: Layer {
+  /// Unique in its network; the prefix of its parameters' and states' names.
   public let name: String
+  /// False if nobody reads dx.
   public var needsInputGradient = true
   /// As given.
   public let options: InterpretableOptions
@@ -53,12 +55,15 @@ public final class InterpretableMask: Layer {
     }
   }
 
+  /// The decay of the masks, "NAME.decay" [C], in the released formulation; none in the paper's.
   public var parameters: [Parameter] { filterLoss.parameters }
+  /// Class means or running peaks, and the running normaliser: what filters' categories rest on.
   public var states: [LayerState] { filterLoss.states }
   /// What the filter loss did in the last training step, complete after backward; equal on all ranks. Holding a
   /// copy across steps costs an allocation.
   public var report: FilterReport { filterLoss.report }
 
+  /// The input's shape; traps if it is not the one the stage was built for.
   public func outputShape(for input: Shape) -> Shape {
     precondition(
       input.with(batch: 1) == mask.shape,
@@ -66,6 +71,7 @@ public final class InterpretableMask: Layer {
     return input
   }
 
+  /// x [N, C, H, W] ≥ 0 → max(x ∘ mask, 0). In training the maps' statistics start on their way over the ranks.
   public func forward(_ x: Tensor, _ context: StepContext) throws -> Tensor {
     mask.prepare(for: x)
     filterLoss.placeMask(mask, on: x)
@@ -78,6 +84,7 @@ public final class InterpretableMask: Layer {
     return y
   }
 
+  /// dy → dx in place: through the mask, plus the filter loss's gradient.
   public func backward(_ dy: Tensor, _ context: StepContext) throws -> Tensor? {
     guard let x = input else {
       preconditionFailure("InterpretableMask \(name): backward without a training forward")
