@@ -1,0 +1,116 @@
+import CKernels
+import Foundation
+import Tensors
+import TestSupport
+import Testing
+
+@testable import Networks
+
+/// N ranks with shares of a batch compute what one rank computes with all of it.
+@Suite("sharded filter losses")
+struct ShardingTests {
+  private func expectEqual(_ harness: MaskHarness, _ comment: String) throws {
+    let whole = try harness.run()
+    for cut in harness.cuts {
+      let parts = try harness.run(shares: cut)
+      let place: Comment = "\(comment), shares \(cut)"
+      #expect(parts.y == whole.y, place)
+      #expect(parts.rows == whole.rows && parts.columns == whole.columns, place)
+      #expect(relativeDifference(parts.dx, whole.dx, floor: 1e-12) < 1e-6, place)
+      #expect(
+        relativeDifference(parts.parameterGradients, whole.parameterGradients, floor: 1e-6) < 1e-6, place)
+      for categories in parts.categories { #expect(categories == whole.categories[0], place) }
+      for (name, values) in whole.states {
+        #expect(relativeDifference(parts.states[name] ?? [], values, floor: 1e-12) < 1e-11, place)
+      }
+      for report in parts.reports {
+        #expect(abs(report.lambda - whole.reports[0].lambda) <= 1e-12 * abs(whole.reports[0].lambda), place)
+        #expect(report.filtersPerCategory == whole.reports[0].filtersPerCategory, place)
+        #expect(report.terms?.loss == parts.reports[0].terms?.loss, place)
+        if let loss = report.terms?.loss, let expected = whole.reports[0].terms?.loss {
+          #expect(abs(loss - expected) < 1e-11, place)
+        }
+      }
+    }
+  }
+
+  private static let golden: [String] = GoldenTests.files.map(\.lastPathComponent)
+
+  @Test("golden cases of the paper", arguments: golden.filter { $0.hasPrefix("paper_layer") })
+  func paperGolden(_ name: String) throws {
+    var harness = try GoldenPaper.harness(GoldenCase(GoldenTests.folder.appendingPathComponent(name)))
+    for gradient in [InterpretableOptions.FilterGradient.singleTerm, .exact, .exactConstantZ] {
+      harness.options.filterGradient = gradient
+      try expectEqual(harness, "\(gradient)")
+    }
+  }
+
+  @Test("golden cases of the released code", arguments: golden.filter { $0.hasPrefix("released_conv_mask") })
+  func releasedGolden(_ name: String) throws {
+    var harness = try GoldenReleased.harness(GoldenCase(GoldenTests.folder.appendingPathComponent(name)))
+    for corrected in [false, true] {
+      harness.options.formulation = .released(corrected: corrected)
+      try expectEqual(harness, "corrected: \(corrected)")
+    }
+  }
+
+  @Test("random batches, several classes", arguments: 1...6)
+  func randomBatches(_ seed: Int) throws {
+    var random = RandomSource(seed: UInt64(seed), purpose: .test)
+    let images = 1 + random.index(below: 9)
+    let shape = Shape(
+      batch: images, channels: 1 + random.index(below: 40), height: 1 + random.index(below: 6),
+      width: 1 + random.index(below: 6))
+    let x = (0..<images * shape.features).map { _ in max(0, random.uniform(-10, 20)) }
+    let classCount = 2 + random.index(below: 3)
+    var harness = MaskHarness(
+      shape: shape, x: x, upstream: x.map { _ in random.uniform(-1, 1) * 1e-3 },
+      classes: (0..<images).map { _ in random.index(below: classCount) }, classCount: classCount)
+    harness.labelShares = Array(repeating: 1 / Double(classCount), count: classCount)
+    for normalizer in [InterpretableOptions.Normalizer.batch, .running] {
+      harness.options.normalizer = normalizer
+      try expectEqual(harness, "\(normalizer)")
+    }
+    let square = Shape(batch: images, channels: shape.channels, height: shape.height, width: shape.height)
+    harness.shape = square
+    harness.x = (0..<images * square.features).map { _ in max(0, random.uniform(-1, 2)) }
+    harness.upstream = harness.x.map { _ in random.uniform(-1, 1) * 1e-6 }
+    harness.options.formulation = .released(corrected: false)
+    try expectEqual(harness, "released")
+  }
+
+  @Test("the released code's batch order matters to the literal normaliser, not to the corrected one")
+  func orderDependence() throws {
+    let name = try #require(Self.golden.first { $0 == "released_conv_mask_basic_3x3conv.json" })
+    var harness = try GoldenReleased.harness(
+      GoldenCase(GoldenTests.folder.appendingPathComponent(name)))
+    let features = harness.shape.features
+    let labels = harness.labels
+    let signs = try #require(harness.signs)
+    let order = [1, 0] + Array(2..<harness.shape.batch)
+    var swapped = harness
+    swapped.x = order.flatMap { harness.x[$0 * features..<($0 + 1) * features] }
+    swapped.signs = order.flatMap { signs[$0 * labels..<($0 + 1) * labels] }
+    func difference(corrected: Bool) throws -> Double {
+      harness.options.formulation = .released(corrected: corrected)
+      swapped.options = harness.options
+      let straight = try harness.run().dx
+      return relativeDifference(
+        try swapped.run().dx, order.flatMap { straight[$0 * features..<($0 + 1) * features] })
+    }
+    #expect(try difference(corrected: false) > 1e-3)
+    #expect(try difference(corrected: true) < 1e-6)
+  }
+
+  @Test("the number of threads changes no bit")
+  func threadCountChangesNothing() throws {
+    var harness = PaperCase.all[1].harness
+    harness.options.filterGradient = .exact
+    let one = try harness.run()
+    ck_threads_configure(3, 0)
+    defer { ck_threads_configure(1, 0) }
+    let three = try harness.run()
+    #expect(one.dx == three.dx && one.logNormalizers == three.logNormalizers)
+    #expect(one.termsPerFilter == three.termsPerFilter)
+  }
+}
