@@ -7,5 +7,8 @@
 #pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
 #include "elementwise.inc"
 #include "interpretable.inc"
+#include "linear.inc"
+#include "optimizer.inc"
+#include "pooling.inc"
 #pragma clang attribute pop
 #endif

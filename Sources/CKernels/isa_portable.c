@@ -5,3 +5,6 @@
 #include "vector.h"
 #include "elementwise.inc"
 #include "interpretable.inc"
+#include "linear.inc"
+#include "optimizer.inc"
+#include "pooling.inc"

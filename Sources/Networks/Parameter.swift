@@ -27,6 +27,8 @@ public final class Parameter {
   public let shape: [Int]
   /// Order in the arena.
   public let layout: ParameterLayout
+  /// Law of its first values; set by its layer, or by the architecture that knows better.
+  public var initializer = Initializer.zeros
   /// Factor on the learning rate.
   public var learningRateMultiplier: Float
   /// Factor on the weight decay; 0 for most biases.

@@ -56,5 +56,9 @@ void ck_relu_forward(float *x, int64_t count);
 void ck_relu_backward(const float *y, float *dy, int64_t count);
 
 #include "ck_interpretable.h"
+#include "ck_layout.h"
+#include "ck_linear.h"
+#include "ck_optimizer.h"
+#include "ck_pooling.h"
 
 #endif

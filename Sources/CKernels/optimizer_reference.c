@@ -1,0 +1,10 @@
+#include "internal.h"
+
+void ck_momentum_update_range_reference(int64_t count, float *values, const float *gradients, float *velocities,
+                                        float learningRate, float momentum, float weightDecay) {
+  for (int64_t i = 0; i < count; i++) {
+    float g = gradients[i] + weightDecay * values[i];
+    velocities[i] = momentum * velocities[i] - g;
+    values[i] += learningRate * velocities[i];
+  }
+}

@@ -1,0 +1,35 @@
+import CKernels
+import Foundation
+import Tensors
+
+/// Serialises tests that change the process-wide choice of kernels or threads.
+private let settingsLock = NSRecursiveLock()
+
+/// Runs `body` with the kernels of one instruction set and a number of threads, and restores both afterwards.
+public func withKernels<Result>(
+  _ set: InstructionSet, threads: Int = 1, _ body: () throws -> Result
+) rethrows -> Result {
+  settingsLock.lock()
+  defer { settingsLock.unlock() }
+  let (oldSet, oldThreads) = (InstructionSet.current, ck_threads_count())
+  set.select()
+  if threads != Int(oldThreads) { ck_threads_configure(Int32(threads), 0) }
+  defer {
+    oldSet.select()
+    if ck_threads_count() != oldThreads { ck_threads_configure(oldThreads, 0) }
+  }
+  return try body()
+}
+
+/// The results of `body` for each instruction set of this CPU, each computed with 1, 2 and 3 threads.
+///
+/// - Returns: per set the result with one thread, and whether those with two and three threads have the same bits.
+public func onAllKernels(
+  _ body: () throws -> [Float]
+) rethrows -> [(set: InstructionSet, values: [Float], sameForAllThreads: Bool)] {
+  try InstructionSet.available.map { set in
+    let runs = try (1...3).map { threads in try withKernels(set, threads: threads, body) }
+    let bits = runs.map { $0.map(\.bitPattern) }
+    return (set, runs[0], bits[0] == bits[1] && bits[0] == bits[2])
+  }
+}
