@@ -3,6 +3,8 @@
 #define CK_REGISTERS 16  // vector registers
 #define CK_VECTOR_FLOATS 4
 #include "vector.h"
+#include "convolution.inc"
+#include "convolution_weights.inc"
 #include "elementwise.inc"
 #include "interpretable.inc"
 #include "linear.inc"

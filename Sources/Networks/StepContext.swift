@@ -34,6 +34,8 @@ public final class StepContext {
   public var exchange: any StatisticsExchange
   /// Buffers for gradients of activations.
   public let gradientPool = GradientPool()
+  /// Scratch memory of the operations.
+  public let workspace = Workspace()
 
   /// A context for one process unless another exchange is given.
   public init(exchange: any StatisticsExchange = LocalStatistics()) { self.exchange = exchange }

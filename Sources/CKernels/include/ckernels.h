@@ -60,5 +60,6 @@ void ck_relu_backward(const float *y, float *dy, int64_t count);
 #include "ck_linear.h"
 #include "ck_optimizer.h"
 #include "ck_pooling.h"
+#include "ck_convolution.h"
 
 #endif

@@ -1,0 +1,93 @@
+import Tensors
+
+/// Two-dimensional convolution (cross-correlation) with optional bias.
+///
+/// input [N, C, H, W] → output [N, O, H′, W′], H′ = ⌊(H + top + bottom − kh) / sh⌋ + 1, W′ likewise.
+/// The first layer of a network reads interleaved images (C ≤ 16), all others blocked maps; the output is blocked.
+/// Cost of each of the three passes: N·O·H′·W′·(C/groups)·kh·kw multiply-adds.
+public final class Convolution: Layer {
+  /// Unique in its network; the prefix of "weight" and "bias".
+  public let name: String
+  /// Channels, kernel, stride, padding, groups.
+  public let geometry: ConvolutionGeometry
+  /// [O, C/groups, kh, kw].
+  public let weights: Parameter
+  /// [O]; nil where a batch normalisation follows.
+  public let bias: Parameter?
+  /// False for the first layer: `backward` then returns nil.
+  public var needsInputGradient = true
+
+  private let inputLayout: Layout
+  private var output = OutputBuffer()
+  private var input: Tensor?
+
+  /// A convolution whose parameters are named `name`.weight and `name`.bias.
+  ///
+  /// - Parameters:
+  ///   - input: `.interleaved` for a layer that reads images, else `.blocked`.
+  ///   - learningRateMultipliers: factors on the learning rate of the weights and of the bias.
+  ///   - weightDecayMultipliers: factors on the weight decay of the weights and of the bias.
+  public init(
+    _ name: String, _ geometry: ConvolutionGeometry, input: Layout = .blocked, bias: Bool = true,
+    learningRateMultipliers: (weights: Float, bias: Float) = (1, 1),
+    weightDecayMultipliers: (weights: Float, bias: Float) = (1, 0)
+  ) {
+    precondition(
+      input == .blocked
+        || (input == .interleaved && geometry.groups == 1 && geometry.inputChannels <= Tensor.blockWidth),
+      "convolution \(name): \(input) input of \(geometry.inputChannels) channels in \(geometry.groups) groups"
+    )
+    self.name = name
+    self.geometry = geometry
+    self.inputLayout = input
+    let layout: ParameterLayout =
+      input == .interleaved
+      ? .interleavedWeights : geometry.expandsGroups ? .expandedGroups(geometry.groups) : .blockedWeights
+    weights = Parameter(
+      "\(name).weight",
+      shape: [
+        geometry.outputChannels, geometry.inputChannels / geometry.groups, geometry.kernelHeight,
+        geometry.kernelWidth,
+      ], layout: layout, learningRateMultiplier: learningRateMultipliers.weights,
+      weightDecayMultiplier: weightDecayMultipliers.weights)
+    self.bias =
+      bias
+      ? Parameter(
+        "\(name).bias", shape: [geometry.outputChannels], layout: .blockedVector,
+        learningRateMultiplier: learningRateMultipliers.bias,
+        weightDecayMultiplier: weightDecayMultipliers.bias)
+      : nil
+  }
+
+  /// Weights, then the bias if there is one.
+  public var parameters: [Parameter] { bias.map { [weights, $0] } ?? [weights] }
+
+  /// [N, C, H, W] → [N, O, H′, W′].
+  public func outputShape(for input: Shape) -> Shape { geometry.outputShape(for: input) }
+
+  /// y[n, o, h, w] = bias[o] + Σ_{i,a,b} weights[o, i, a, b] · x[n, i, sh·h + a − top, sw·w + b − left]
+  public func forward(_ x: Tensor, _ context: StepContext) -> Tensor {
+    precondition(x.layout == inputLayout, "convolution \(name): input \(x.layout), not \(inputLayout)")
+    let y = output.prepare(geometry.outputShape(for: x.shape), .blocked, capacity: x.capacity)
+    convolutionForward(
+      x, weights: weights.values, bias: bias?.values, geometry, into: y, workspace: context.workspace)
+    input = x
+    return y
+  }
+
+  /// dweights[o, i, a, b] += Σ_{n,h,w} x[n, i, sh·h + a − top, sw·w + b − left] · dy[n, o, h, w]
+  /// dbias[o]             += Σ_{n,h,w} dy[n, o, h, w]
+  /// dx[n, i, r, c]        = Σ_{o,a,b} weights[o, i, a, b] · dy[n, o, h, w] where r = sh·h + a − top,
+  ///                         c = sw·w + b − left
+  public func backward(_ dy: Tensor, _ context: StepContext) -> Tensor? {
+    guard let x = input else { preconditionFailure("convolution \(name): backward without a forward") }
+    convolutionBackwardWeights(
+      x, dy, geometry, weightGradients: weights.gradients, biasGradients: bias?.gradients,
+      workspace: context.workspace)
+    guard needsInputGradient else { return nil }
+    let dx = context.gradientPool.take(x.shape, x.layout, capacity: x.capacity)
+    convolutionBackwardData(
+      dy, weights: weights.values, geometry, into: dx, workspace: context.workspace)
+    return dx
+  }
+}
