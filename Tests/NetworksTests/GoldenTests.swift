@@ -29,7 +29,10 @@ struct GoldenTests {
     case "paper_layer": try GoldenPaper.checkLayer(golden)
     case "paper_category": try GoldenPaper.checkCategory(golden)
     case "paper_descent": try GoldenPaper.checkDescent(golden)
-    case "released_conv_mask": try GoldenReleased.checkMask(golden)
+    case "released_conv_mask":
+      try GoldenReleased.checkMask(golden)
+      try GoldenReleased.checkConvolution(golden)
+    case "released_training": try GoldenTraining.check(golden)
     default:
       print("Golden: skipped \(name), kind \(golden.kind)")
       try Test.cancel("kind \(golden.kind) is not one of this suite")

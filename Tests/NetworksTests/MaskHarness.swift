@@ -22,7 +22,7 @@ struct MaskHarness: Sendable {
   var epoch = 1
   var batchesPerEpoch = 1
   var isTraining = true
-  /// Called with each rank's new layer, to set its states.
+  /// Called with each rank's new layer, whose parameters have their first values, to set its states.
   var prepare: @Sendable (InterpretableMask) -> Void = { _ in }
 
   /// Everything a step produces, in the order of the global batch.
@@ -52,6 +52,7 @@ struct MaskHarness: Sendable {
       "mask", shape: shape.with(batch: 1), categories: classCount, outputs: labels,
       ownedCategories: ownedCategories ?? classCount, options: options, filterTypes: filterTypes)
     let store = ParameterStore(layer.parameters)
+    store.initialize(seed: 1)
     prepare(layer)
     return (layer, store)
   }

@@ -82,6 +82,7 @@ final class ReleasedFilterLoss: FilterLoss {
     decay = Parameter(
       "\(name).decay", shape: [filters], layout: .blockedVector, learningRateMultiplier: 0.05,
       weightDecayMultiplier: 0)
+    decay.initializer = .constant(options.releasedInitialDecay)
     peaks = LayerState("\(name).peak_magnitudes", shape: [filters, labels])
     hasPeaks = LayerState("\(name).peak_magnitudes_seen", shape: [1])
     groups = Array(repeating: -1, count: filters)
@@ -359,7 +360,6 @@ final class ReleasedFilterLoss: FilterLoss {
 
   private func writeGradient(_ mask: TemplateMask, _ layout: Sums, _ context: StepContext, images: Int) {
     guard options.filterLossEnabled else { return }
-    let alpha = options.releasedAlpha
     let batch = Double(context.globalBatchSize)
     for filter in 0..<filters {
       for n in 0..<images {
@@ -368,24 +368,36 @@ final class ReleasedFilterLoss: FilterLoss {
       }
       guard filterTypes[filter] == 1 else { continue }
       let positiveCount = positives(filter, layout)
-      let (positiveWeight, negativeWeight) = groupWeights(filter, context)
-      for isPositive in [true, false] {
-        let count = isPositive ? positiveCount : batch - positiveCount
-        guard count > 0 else { continue }
-        let normalizers = isPositive ? positiveNormalizers.pointer : negativeNormalizers.pointer
-        let z = alpha * (normalizers[filter] - log(batch))
-        let totals = weighted.pointer + (isPositive ? 0 : 2 * filters) + filter
-        let mean = (totals[filters] + (alpha - z) * totals[0]) / count
-        let scale = report.lambda * options.releasedFactor / batch
-        for n in 0..<images where self.isPositive(n, filter, context) == isPositive {
-          let (v, e) = exponential(n, filter, isPositive: isPositive)
-          let share = mean == 0 ? 0 : e * (v - z + alpha) / mean
-          if isPositive {
-            mask.along.pointer[n * lanes + filter] = Float(-scale * positiveWeight * share)
-          } else {
-            mask.constant.pointer[n * lanes + filter] = Float(scale * negativeWeight * share)
-          }
-        }
+      let weights = groupWeights(filter, context)
+      writeGradient(
+        filter, isPositive: true, count: positiveCount, weight: weights.positive, mask, context,
+        images: images)
+      writeGradient(
+        filter, isPositive: false, count: batch - positiveCount, weight: weights.negative, mask, context,
+        images: images)
+    }
+  }
+
+  /// The gradient of one filter on the positive or on the other images of its group, `count` in the global batch.
+  private func writeGradient(
+    _ filter: Int, isPositive: Bool, count: Double, weight: Double, _ mask: TemplateMask,
+    _ context: StepContext, images: Int
+  ) {
+    guard count > 0 else { return }
+    let alpha = options.releasedAlpha
+    let batch = Double(context.globalBatchSize)
+    let normalizers = isPositive ? positiveNormalizers.pointer : negativeNormalizers.pointer
+    let z = alpha * (normalizers[filter] - log(batch))
+    let totals = weighted.pointer + (isPositive ? 0 : 2 * filters) + filter
+    let mean = (totals[filters] + (alpha - z) * totals[0]) / count
+    let scale = report.lambda * options.releasedFactor * weight / batch
+    for n in 0..<images where self.isPositive(n, filter, context) == isPositive {
+      let (v, e) = exponential(n, filter, isPositive: isPositive)
+      let coefficient = mean == 0 ? 0 : scale * e * (v - z + alpha) / mean
+      if isPositive {
+        mask.along.pointer[n * lanes + filter] = Float(-coefficient)
+      } else {
+        mask.constant.pointer[n * lanes + filter] = Float(coefficient)
       }
     }
   }
