@@ -165,7 +165,6 @@ struct PaperFilterLossTests {
     harness.batchesPerEpoch = 7
     let (layer, store) = harness.makeLayer()
     let context = StepContext()
-    let images = Double(harness.shape.batch)
     try withExtendedLifetime(store) {
       let first = try harness.step(layer, context, first: 0, count: harness.shape.batch)
       var second = harness
@@ -179,12 +178,8 @@ struct PaperFilterLossTests {
           (1 - share) * exp(first.logNormalizers[index]) + share * exp(alone.logNormalizers[index]))
         #expect(abs(averaged.logNormalizers[index] - expected) < 1e-10)
       }
-      // Kept per map: one image takes its part of it.
-      let single = try second.step(layer, context, first: 0, count: 1)
-      #expect(single.logNormalizers.count == first.logNormalizers.count)
     }
     #expect(layer.states.contains { $0.name == "mask.log_normalizer_seen" && $0.values[0] == 1 })
-    #expect(images > 1)
   }
 
   @Test("evaluation masks, and changes no statistics")
@@ -192,13 +187,14 @@ struct PaperFilterLossTests {
     var harness = PaperCase.all[0].harness
     let (layer, store) = harness.makeLayer()
     let context = StepContext()
-    try withExtendedLifetime(store) {
+    try withKernels(.portable) {
       let trained = try harness.step(layer, context, first: 0, count: harness.shape.batch)
       harness.isTraining = false
       let evaluated = try harness.step(layer, context, first: 0, count: harness.shape.batch)
       #expect(evaluated.y == trained.y && evaluated.dx.isEmpty)
       for state in layer.states { #expect(trained.states[state.name] == Array(state.values)) }
     }
+    withExtendedLifetime(store) {}
   }
 
   @Test("a layer with restored states continues exactly")
@@ -211,7 +207,7 @@ struct PaperFilterLossTests {
     let (layer, store) = harness.makeLayer()
     let (resumed, resumedStore) = harness.makeLayer()
     let context = StepContext()
-    try withExtendedLifetime((store, resumedStore)) {
+    try withKernels(.portable) {
       _ = try harness.step(layer, context, first: 0, count: images)
       for (from, to) in zip(layer.states, resumed.states) {
         #expect(from.name == to.name && from.shape == to.shape)
@@ -225,5 +221,6 @@ struct PaperFilterLossTests {
       #expect(one.states == other.states)
       #expect(one.reports[0].changedFilters == other.reports[0].changedFilters)
     }
+    withExtendedLifetime((store, resumedStore)) {}
   }
 }

@@ -4,7 +4,7 @@ import Networks
 /// N ranks on N threads: the exchange of each reduces with those of the others, in the order of the ranks, so that
 /// results do not depend on the threads' timing.
 ///
-/// `Operations` are matched by their number in each rank's order of starts, as in a message-passing system.
+/// Operations are matched by their number in each rank's order of starts, as in a message-passing system.
 public final class ThreadedStatistics: @unchecked Sendable {
   // Sendable by proof: all shared fields are read and written with `condition` locked.
   private struct Operation {
@@ -39,6 +39,11 @@ public final class ThreadedStatistics: @unchecked Sendable {
       thread.start()
     }
     return try results.wait().map { try $0.get() }
+  }
+
+  /// Reductions that a rank has started and not finished.
+  public static func pendingCount(_ exchange: any StatisticsExchange) -> Int {
+    (exchange as? RankExchange)?.pending.count ?? 0
   }
 
   fileprivate func start(_ number: Int, rank: Int, _ values: [Double], _ kind: StatisticsOperation) {
@@ -87,7 +92,7 @@ private final class RankExchange: StatisticsExchange {
   private let group: ThreadedStatistics
   private let rank: Int
   private var started = 0
-  private var pending: [Int: UnsafeMutableBufferPointer<Double>] = [:]
+  fileprivate private(set) var pending: [Int: UnsafeMutableBufferPointer<Double>] = [:]
 
   init(_ group: ThreadedStatistics, _ rank: Int) {
     self.group = group

@@ -89,6 +89,7 @@ final class PaperFilterLoss: FilterLoss {
   }
 
   func start(_ x: Tensor, _ mask: TemplateMask, _ context: StepContext) throws {
+    try abandon(context)
     let images = x.shape.batch
     assignment.collect(sums.pointer, context, images: images, into: statistics.pointer)
     var maximumSum = 0.0
@@ -187,6 +188,14 @@ final class PaperFilterLoss: FilterLoss {
   private func index(_ filter: Int, _ k: Int) -> Int {
     let width = Tensor.blockWidth
     return filter / width * templatesPerBlock + k * width + filter % width
+  }
+
+  /// Awaits what an earlier forward started if no backward followed (finite differences do that).
+  private func abandon(_ context: StepContext) throws {
+    if let statisticsTicket { try context.exchange.finish(statisticsTicket) }
+    if let normalizerTicket { try context.exchange.finish(normalizerTicket) }
+    statisticsTicket = nil
+    normalizerTicket = nil
   }
 
   private func prepare(for x: Tensor) {

@@ -127,6 +127,8 @@ final class ReleasedFilterLoss: FilterLoss {
       context.shareOffset + images <= context.globalBatchSize,
       "ReleasedFilterLoss \(report.layer): images \(context.shareOffset)..<\(context.shareOffset + images) "
         + "of a global batch of \(context.globalBatchSize)")
+    // Of an earlier forward without a backward (finite differences do that).
+    for ticket in tickets { try context.exchange.finish(ticket) }
     assignGroups()
     ck_mask_score(x.pointer, mask.maps(of: x), mask.kernelMask, scores.pointer)
 
