@@ -48,6 +48,20 @@ struct PaperCase: Sendable, CustomTestStringConvertible {
   var oracle: PaperOracle { PaperOracle(images: images, height: height, width: width, beta: beta) }
 }
 
+/// One rank; counts the reductions.
+private final class CountingStatistics: StatisticsExchange {
+  var started = 0
+
+  func start(_ values: UnsafeMutableBufferPointer<Double>, _ operation: StatisticsOperation)
+    -> StatisticsTicket
+  {
+    started += 1
+    return StatisticsTicket(number: started)
+  }
+
+  func finish(_ ticket: StatisticsTicket) {}
+}
+
 @Suite("paper filter loss")
 struct PaperFilterLossTests {
   @Test("loss and its terms match the loops", arguments: PaperCase.all)
@@ -186,12 +200,16 @@ struct PaperFilterLossTests {
   func evaluationChangesNothing() throws {
     var harness = PaperCase.all[0].harness
     let (layer, store) = harness.makeLayer()
-    let context = StepContext()
+    let exchange = CountingStatistics()
+    let context = StepContext(exchange: exchange)
     try withKernels(.portable) {
       let trained = try harness.step(layer, context, first: 0, count: harness.shape.batch)
+      let reductions = exchange.started
+      #expect(reductions > 0)
       harness.isTraining = false
       let evaluated = try harness.step(layer, context, first: 0, count: harness.shape.batch)
       #expect(evaluated.y == trained.y && evaluated.dx.isEmpty)
+      #expect(exchange.started == reductions)
       for state in layer.states { #expect(trained.states[state.name] == Array(state.values)) }
     }
     withExtendedLifetime(store) {}
@@ -201,7 +219,7 @@ struct PaperFilterLossTests {
   func statesResume() throws {
     var harness = PaperCase.all[0].harness
     harness.options.normalizer = .running
-    harness.batchesPerEpoch = 3
+    harness.batchesPerEpoch = 1
     harness.ownedCategories = 2
     let images = harness.shape.batch
     let (layer, store) = harness.makeLayer()
@@ -213,12 +231,14 @@ struct PaperFilterLossTests {
         #expect(from.name == to.name && from.shape == to.shape)
         _ = to.values.update(fromContentsOf: from.values)
       }
-      harness.x = harness.x.reversed()
+      // The classes change places, and with them most filters' categories.
+      harness.classes = harness.classes.map { 1 - $0 }
       let one = try harness.step(layer, context, first: 0, count: images)
       let other = try harness.step(resumed, context, first: 0, count: images)
       #expect(one.dx == other.dx)
       #expect(one.categories == other.categories)
       #expect(one.states == other.states)
+      #expect(one.reports[0].changedFilters > 0)
       #expect(one.reports[0].changedFilters == other.reports[0].changedFilters)
     }
     withExtendedLifetime((store, resumedStore)) {}

@@ -26,7 +26,8 @@ public struct FilterReport: Sendable {
   public internal(set) var meanMaximum = 0.0
   /// Filters assigned to each category.
   public internal(set) var filtersPerCategory: [Int]
-  /// Filters whose category changed since the step before.
+  /// Filters whose category changed since the step before; the released formulation counts none in the first step
+  /// after a resume.
   public internal(set) var changedFilters = 0
 
   init(layer: String, filterCount: Int, categories: Int) {
