@@ -101,6 +101,73 @@ struct ReleasedFilterLossTests {
     }
   }
 
+  @Test("corrected: the positive normaliser takes each map's own mask, mirrored in rows and columns")
+  func correctedNormalizer() throws {
+    var harness = harness()
+    harness.options.formulation = .released(corrected: true)
+    harness.options.weight = 1000
+    let outcome = try harness.run()
+    let (images, filters, side) = (4, 3, 5)
+    let alpha = 0.5
+    for filter in 0..<filters {
+      var score: [Double] = []
+      var mirrored: [Double] = []
+      var masks: [[Double]] = []
+      for n in 0..<images {
+        let row = Double(outcome.rows[n * filters + filter])
+        let column = Double(outcome.columns[n * filters + filter])
+        func mask(_ i: Int, _ j: Int, _ r: Double, _ c: Double) -> Double {
+          max(1 - 2 * (abs(Double(i) - r) + abs(Double(j) - c)) * 2 / Double(side - 1), -1)
+        }
+        masks.append([])
+        score.append(0)
+        mirrored.append(0)
+        for i in 0..<side {
+          for j in 0..<side {
+            let value = Double(harness.x[((n * filters + filter) * side + i) * side + j]) / 25
+            masks[n].append(mask(i, j, row, column))
+            score[n] += value * masks[n][i * side + j]
+            mirrored[n] += value * mask(side - 1 - i, side - 1 - j, row, column)
+          }
+        }
+      }
+      let z = alpha * log(mirrored.map { exp($0 / alpha) }.reduce(0, +) / 4)
+      let positives = [0, 2]
+      let strength = score.map { exp($0 / alpha) * ($0 - z + alpha) }
+      let mean = positives.map { strength[$0] }.reduce(0, +) / 2
+      for n in positives {
+        let start = (n * filters + filter) * side * side
+        let expected = masks[n].map { -1e-5 * 1000 * strength[n] / mean * $0 / Double(images) }
+        #expect(relativeDifference(outcome.dx[start..<start + 25].map { Double($0) }, expected) < 1e-5)
+      }
+    }
+  }
+
+  @Test("beyond ten labels every label weighs as if it had an equal share of the data")
+  func manyLabels() throws {
+    var harness = harness(labels: 11)
+    harness.classCount = 11
+    harness.prepare = { layer in
+      guard let released = layer.filterLoss as? ReleasedFilterLoss else { return }
+      for filter in 0..<3 { released.peaks.values[filter * 11] = 1 }
+      released.hasPeaks.values[0] = 1
+    }
+    harness.labelShares = []
+    let many = try harness.run()
+    // The same batch with two labels, of which label 0 has a share of 1/11.
+    var few = self.harness(labels: 2)
+    few.prepare = { layer in
+      guard let released = layer.filterLoss as? ReleasedFilterLoss else { return }
+      for filter in 0..<3 { released.peaks.values[filter * 2] = 1 }
+      released.hasPeaks.values[0] = 1
+    }
+    few.labelShares = [1.0 / 11, 10.0 / 11]
+    let wanted = try few.run()
+    #expect(many.dx.contains { $0 != 0 } && relativeDifference(many.dx, wanted.dx) < 1e-6)
+    few.labelShares = [0.5, 0.5]
+    #expect(relativeDifference(try few.run().dx, wanted.dx) > 0.1)
+  }
+
   @Test("a 1×1 map keeps its value: its mask is 1")
   func oneCell() throws {
     let harness = harness(side: 1)
