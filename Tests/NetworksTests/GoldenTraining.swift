@@ -8,7 +8,9 @@ import Testing
 final class GoldenTraining {
   private let golden: GoldenCase
   private let network: Network
-  private let context = StepContext()
+  private let context: StepContext
+  private let rank: Int
+  private let ranks: Int
   private let loss: any Loss
   private let labels: Int
   private let batchCapacity: Int
@@ -26,8 +28,23 @@ final class GoldenTraining {
 
   static func check(_ golden: GoldenCase) throws { try GoldenTraining(golden).run() }
 
-  private init(_ golden: GoldenCase) throws {
+  /// The final weights and running peaks of every rank when each batch is cut into shares, gradients are summed.
+  static func train(_ golden: GoldenCase, ranks: Int) throws -> [[Double]] {
+    try ThreadedStatistics.run(ranks) { rank, exchange in
+      let training = try GoldenTraining(golden, rank: rank, ranks: ranks, exchange: exchange)
+      try training.run()
+      let weights = training.network.store.parameters.flatMap { $0.exportValues().map { Double($0) } }
+      return weights + training.network.states.flatMap { Array($0.values) }
+    }
+  }
+
+  private init(
+    _ golden: GoldenCase, rank: Int = 0, ranks: Int = 1, exchange: any StatisticsExchange = LocalStatistics()
+  ) throws {
     self.golden = golden
+    self.rank = rank
+    self.ranks = ranks
+    context = StepContext(exchange: exchange)
     images = try golden.tensor("input", "images")
     signs = try golden.tensor("input", "labels").floats
     let labels = Int(try golden.number("params", "labels"))
@@ -93,9 +110,9 @@ final class GoldenTraining {
         isValidating = false
         try train(batch, "\(index)")
         optimizer.update(learningRate: Float(rates[context.epoch - 1]))
-        try checkWeights("\(index)")
+        if ranks == 1 { try checkWeights("\(index)") }
         trained += 1
-      } else {
+      } else if ranks == 1 {
         if !isValidating { (validation, validated, isValidating) = (LossEvaluation(), 0, true) }
         context.mode = .evaluation
         let result = loss.evaluate(try network.forward(load(batch), context), context)
@@ -105,8 +122,8 @@ final class GoldenTraining {
         validated += batch.count
       }
     }
-    #expect(trained > 0)
-    guard golden.value("final_val") != nil else { return }
+    if ranks == 1 { #expect(trained > 0) }
+    guard ranks == 1 && golden.value("final_val") != nil else { return }
     let perImage = try golden.number("final_val", "loss_per_image")
     #expect(abs(validation.sum / Double(validated) - perImage) < 1e-5 * perImage)
     let wrong =
@@ -116,12 +133,15 @@ final class GoldenTraining {
     #expect(abs(wrong - (try golden.number("final_val", "error"))) < 1e-9)
   }
 
-  private func load(_ batch: [Int]) -> Tensor {
+  private func load(_ globalBatch: [Int]) -> Tensor {
+    let first = globalBatch.count * rank / ranks
+    let batch = globalBatch[first..<globalBatch.count * (rank + 1) / ranks]
     let shape = network.inputShape.with(batch: batch.count)
     let x = Tensor(shape.with(batch: max(batchCapacity, batch.count)), .interleaved)
     x.setBatch(batch.count)
     x.fill(from: batch.flatMap { images.floats[$0 * shape.features..<($0 + 1) * shape.features] })
-    context.globalBatchSize = batch.count
+    context.globalBatchSize = globalBatch.count
+    context.shareOffset = first
     context.signs = batch.flatMap { signs[$0 * labels..<($0 + 1) * labels] }
     context.categoryCount = labels
     context.categories = batch.map { n in
@@ -140,8 +160,10 @@ final class GoldenTraining {
     }
     try compare(x.toArray(), 1, index, "logits")
     let evaluation = loss.evaluate(x, context)
-    let sum = try golden.number("iterations", index, "loss_sum")
-    #expect(abs(evaluation.sum - sum) < 1e-5 * sum, "loss of iteration \(index)")
+    if ranks == 1 {
+      let sum = try golden.number("iterations", index, "loss_sum")
+      #expect(abs(evaluation.sum - sum) < 1e-5 * sum, "loss of iteration \(index)")
+    }
     var dy = evaluation.gradient
     for layer in network.layers.reversed() {
       guard let arriving = dy else { break }
@@ -150,10 +172,14 @@ final class GoldenTraining {
         try compare(dx.toArray(), Double(batch.count), index, "\(mask.name)_dx")
       }
     }
+    guard ranks > 1 else { return }
+    var sums = network.store.gradients.map { Double($0) }
+    try sums.withUnsafeMutableBufferPointer { try context.exchange.reduce($0, .sum) }
+    for index in sums.indices { network.store.gradients[index] = Float(sums[index]) }
   }
 
   private func compare(_ values: [Float], _ factor: Double, _ index: String, _ key: String) throws {
-    guard let expected = golden.optionalTensor("iterations", index, key) else { return }
+    guard ranks == 1, let expected = golden.optionalTensor("iterations", index, key) else { return }
     let difference = relativeDifference(values.map { Double($0) * factor }, expected.values)
     #expect(difference < tolerance, "\(key) of iteration \(index)")
   }

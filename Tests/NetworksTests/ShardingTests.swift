@@ -53,6 +53,20 @@ struct ShardingTests {
     }
   }
 
+  @Test("golden trainings", arguments: golden.filter { $0.hasPrefix("released_training") })
+  func trainingGolden(_ name: String) throws {
+    let golden = try GoldenCase(GoldenTests.folder.appendingPathComponent(name))
+    let whole = try GoldenTraining.train(golden, ranks: 1)[0]
+    // Three ranks: some hold no image of the last, shorter batch.
+    for ranks in [2, 3] {
+      let parts = try GoldenTraining.train(golden, ranks: ranks)
+      for weights in parts {
+        let worst = zip(weights, whole).map { abs($0 - $1) }.max() ?? .infinity
+        #expect(worst < 1e-5, "\(ranks) ranks")
+      }
+    }
+  }
+
   @Test("random batches, several classes", arguments: 1...6)
   func randomBatches(_ seed: Int) throws {
     var random = RandomSource(seed: UInt64(seed), purpose: .test)
