@@ -7,6 +7,7 @@
 #include "convolution.inc"
 #include "convolution_weights.inc"
 #include "elementwise.inc"
+#include "interpretable.inc"
 #include "linear.inc"
 #include "normalization.inc"
 #include "optimizer.inc"

@@ -57,6 +57,7 @@ void ck_relu_backward(const float *y, float *dy, int64_t count);
 
 #include "ck_dropout.h"
 #include "ck_convolution.h"
+#include "ck_interpretable.h"
 #include "ck_layout.h"
 #include "ck_linear.h"
 #include "ck_normalization.h"
