@@ -5,9 +5,9 @@
 #define CK_VECTOR_FLOATS 16
 #include "vector.h"
 #pragma clang attribute push(__attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,fma"))), apply_to = function)
-#include "dropout.inc"
 #include "convolution.inc"
 #include "convolution_weights.inc"
+#include "dropout.inc"
 #include "elementwise.inc"
 #include "interpretable.inc"
 #include "linear.inc"

@@ -3,9 +3,9 @@
 #define CK_REGISTERS 16  // vector registers
 #define CK_VECTOR_FLOATS 4
 #include "vector.h"
-#include "dropout.inc"
 #include "convolution.inc"
 #include "convolution_weights.inc"
+#include "dropout.inc"
 #include "elementwise.inc"
 #include "interpretable.inc"
 #include "linear.inc"

@@ -8,3 +8,8 @@ void ck_momentum_update_range_reference(int64_t count, float *values, const floa
     values[i] += learningRate * velocities[i];
   }
 }
+
+void ck_count_not_finite_reference(const float *values, int64_t count, int64_t *result) {
+  *result = 0;
+  for (int64_t i = 0; i < count; i++) *result += !(values[i] - values[i] == 0);
+}

@@ -40,4 +40,25 @@ public final class Batch {
     sampleKeys.reserveCapacity(capacity)
     sampleIndices.reserveCapacity(capacity)
   }
+
+  /// A rank's share of a batch of noise with labels in turn, as input for benchmarks.
+  public static func noise(
+    globalBatchSize: Int, rank: Int, rankCount: Int, imageSize: Int, outputs: Int, seed: UInt64
+  ) -> Batch {
+    let share = ShardedSampler.share(of: globalBatchSize, rank: rank, rankCount: rankCount)
+    let batch = Batch(capacity: share.count, imageSize: imageSize, outputs: outputs)
+    batch.globalBatchSize = globalBatchSize
+    batch.shareOffset = share.lowerBound
+    batch.epoch = 1
+    for index in share {
+      batch.sampleKeys.append(UInt64(index))
+      batch.sampleIndices.append(index)
+      let label = index % max(outputs, 2)
+      batch.categories.append(Int32(label))
+      for output in 0..<outputs { batch.signs.append(output == label ? 1 : -1) }
+    }
+    var random = RandomSource(seed: seed, purpose: .test, UInt64(rank))
+    for i in 0..<batch.images.count { batch.images.pointer[i] = random.uniform(-2, 2) }
+    return batch
+  }
 }

@@ -31,7 +31,7 @@ public struct LearningTask: Sendable {
   /// Entries to learn from; a sample may occur repeatedly.
   public let training: [Entry]
   /// Entries to measure on, in the order of the folder, each sample once.
-  public let validation: [Entry]
+  public private(set) var validation: [Entry]
   /// Share of entries with sign +1 for each of the L outputs, over training and validation together.
   public let density: [Float]
 
@@ -87,6 +87,14 @@ public struct LearningTask: Sendable {
     var counts = [Int](repeating: 0, count: classNames.count)
     for entry in training + validation { counts[entry.label] += 1 }
     density = (0..<outputs).map { Float(counts[$0]) / Float(training.count + validation.count) }
+  }
+
+  /// The same question with the training images, each once, as its validation list.
+  public var validatingOnTraining: LearningTask {
+    var seen: Set<Int> = []
+    var task = self
+    task.validation = training.filter { seen.insert($0.sample).inserted }
+    return task
   }
 
   /// The list of a split.

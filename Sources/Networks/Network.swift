@@ -10,8 +10,12 @@ public final class Network {
   public let layers: [any Layer]
   /// [1, 3, H, W] of the images it was built for.
   public let inputShape: Shape
+  /// The interpretable layers among them, from the bottom.
+  public let interpretableLayers: [InterpretableMask]
   /// All parameters.
   public let store: ParameterStore
+  /// Sees every layer's output and gradient as they are made: the debug mode, profiles. Normally nil.
+  public var observer: (any LayerObserver)?
 
   /// Assembles the layers and gives their parameters memory (all zero: see `Initializer`).
   public init(
@@ -21,6 +25,7 @@ public final class Network {
     self.name = name
     self.inputShape = inputShape
     self.layers = layers
+    interpretableLayers = layers.compactMap { $0 as? InterpretableMask }
     var shape = inputShape
     for layer in layers { shape = layer.outputShape(for: shape) }
     outputs = shape.channels
@@ -37,7 +42,10 @@ public final class Network {
   /// Images → logits. The result belongs to the last layer and is overwritten by the next forward.
   public func forward(_ images: Tensor, _ context: StepContext) throws -> Tensor {
     var x = images
-    for layer in layers { x = try layer.forward(x, context) }
+    for layer in layers {
+      x = try layer.forward(x, context)
+      try observer?.didForward(layer, output: x)
+    }
     return x
   }
 
@@ -52,6 +60,7 @@ public final class Network {
     var readyOffset = store.count
     for layer in layers.reversed() {
       let dx = try layer.backward(dy, context)
+      try observer?.didBackward(layer, inputGradient: dx)
       if let first = layer.parameters.first?.offset, first < readyOffset {
         readyOffset = first
         try onGradientsReady(readyOffset)

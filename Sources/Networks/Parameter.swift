@@ -72,7 +72,7 @@ public final class Parameter {
 
   /// Offset in the parameter's memory of the value whose canonical index is `index`.
   func storedIndex(_ index: Int) -> Int {
-    guard layout != .plain && layout != .blockedVector else { return index }
+    guard !isStoredCanonically else { return index }
     let kw = shape[3]
     let kh = shape[2]
     let x = index % kw
@@ -93,27 +93,38 @@ public final class Parameter {
   }
 
   /// The values in canonical order, as files hold them.
-  public func exportValues() -> [Float] { (0..<count).map { values[storedIndex($0)] } }
+  public func exportValues() -> [Float] { export(values) }
 
   /// The gradients in canonical order; for tests and the debug mode.
-  public func exportGradients() -> [Float] { (0..<count).map { gradients[storedIndex($0)] } }
+  public func exportGradients() -> [Float] { export(gradients) }
+
+  private func export(_ stored: UnsafePointer<Float>) -> [Float] {
+    [Float](unsafeUninitializedCapacity: count) { buffer, initialized in
+      canonical(from: stored, into: buffer.baseAddress!)
+      initialized = count
+    }
+  }
 
   /// Sets the values from canonical order; padding becomes zero.
   public func importValues(_ canonical: [Float]) {
     precondition(
       canonical.count == count, "Parameter \(name): \(canonical.count) values for the shape \(shape)")
-    values.update(repeating: 0, count: storedCount)
-    for index in 0..<count { values[storedIndex(index)] = canonical[index] }
+    canonical.withUnsafeBufferPointer { stored(from: $0.baseAddress!, into: values) }
   }
 
   /// Copies a whole arena-ordered array (values, momentum, …) to canonical order.
   public func canonical(from stored: UnsafePointer<Float>, into result: UnsafeMutablePointer<Float>) {
+    if isStoredCanonically { return result.update(from: stored, count: count) }
     for index in 0..<count { result[index] = stored[storedIndex(index)] }
   }
 
   /// Copies canonical values into arena order; padding becomes zero.
   public func stored(from canonical: UnsafePointer<Float>, into result: UnsafeMutablePointer<Float>) {
     result.update(repeating: 0, count: storedCount)
+    if isStoredCanonically { return result.update(from: canonical, count: count) }
     for index in 0..<count { result[storedIndex(index)] = canonical[index] }
   }
+
+  /// True if the arena's order is the canonical one (but for padding at the end).
+  private var isStoredCanonically: Bool { layout == .plain || layout == .blockedVector }
 }

@@ -20,6 +20,9 @@ public final class StepContext {
   public var globalBatchSize = 0
   /// Place of this rank's first image in the global batch.
   public var shareOffset = 0
+  /// Share of this batch in the optimiser step: 1, or less when a step accumulates the gradients of several batches.
+  /// Losses and filter losses scale their gradients by it.
+  public var gradientShare: Double = 1
   /// Per local image, its place in the global order of the epoch: the name of its dropout stream.
   public var sampleKeys: [UInt64] = []
   /// Per local image, its class: 0..<categories. In single-category training 0 is the category, 1 everything else.

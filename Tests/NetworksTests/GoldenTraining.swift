@@ -109,7 +109,7 @@ final class GoldenTraining {
       if iteration["mode"]?.string == "train" {
         isValidating = false
         try train(batch, "\(index)")
-        optimizer.update(learningRate: Float(rates[context.epoch - 1]))
+        _ = optimizer.update(learningRate: Float(rates[context.epoch - 1]))
         if ranks == 1 { try checkWeights("\(index)") }
         trained += 1
       } else if ranks == 1 {

@@ -12,11 +12,11 @@ import Testing
     let optimizer = MomentumSGD(store, momentum: 0.5, weightDecay: 0.5)
     parameter.values[0] = 4
     parameter.gradients[0] = 1
-    optimizer.update(learningRate: 0.25)
+    _ = optimizer.update(learningRate: 0.25)
     // g = 1 + 0.5·0.5·4 = 2; v = −2; w = 4 + 0.25·2·(−2) = 3
     #expect(optimizer.velocities[0] == -2 && parameter.values[0] == 3)
     parameter.gradients[0] = -0.75
-    optimizer.update(learningRate: 0.125)
+    _ = optimizer.update(learningRate: 0.125)
     // g = −0.75 + 0.25·3 = 0; v = −1; w = 3 + 0.125·2·(−1) = 2.75
     #expect(optimizer.velocities[0] == -1 && parameter.values[0] == 2.75)
   }
@@ -66,7 +66,7 @@ import Testing
       let optimizer = MomentumSGD(store, momentum: momentum, weightDecay: weightDecay)
       for step in 1...2 {
         setGradients(store, step: step)
-        optimizer.update(learningRate: rate)
+        _ = optimizer.update(learningRate: rate)
       }
       var result: [Float] = []
       var learned = 0.0

@@ -11,7 +11,8 @@ typedef struct {
 
 /// For every range, with r and d its factors: g = gradients + weightDecay·d·values; velocities = momentum·velocities − g;
 /// values += learningRate·r·velocities. Ranges must not overlap; each is one piece of work for the thread pool.
-void ck_momentum_update(const ck_update_range_t *ranges, int64_t rangeCount, float *values, const float *gradients,
+/// A range with a gradient that is NaN or infinite is left as it is. Returns the index of the first such range, or -1.
+int64_t ck_momentum_update(const ck_update_range_t *ranges, int64_t rangeCount, float *values, const float *gradients,
                         float *velocities, float learningRate, float momentum, float weightDecay);
 
 #endif

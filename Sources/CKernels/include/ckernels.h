@@ -55,13 +55,15 @@ void ck_relu_forward(float *x, int64_t count);
 /// dy[i] = y[i] > 0 ? dy[i] : 0, in place; y is the output of the forward.
 void ck_relu_backward(const float *y, float *dy, int64_t count);
 
-#include "ck_dropout.h"
 #include "ck_convolution.h"
+#include "ck_dropout.h"
 #include "ck_interpretable.h"
 #include "ck_layout.h"
 #include "ck_linear.h"
 #include "ck_normalization.h"
 #include "ck_optimizer.h"
 #include "ck_pooling.h"
+#include "ck_interpretable.h"
+#include "ck_convolution.h"
 
 #endif

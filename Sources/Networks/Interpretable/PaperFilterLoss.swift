@@ -148,8 +148,8 @@ final class PaperFilterLoss: FilterLoss {
     if options.filterGradient != .singleTerm {
       ck_template_gradient(
         scores.pointer, mask.maps(of: dx), bank.kernelTemplates, logLikelihoods.pointer,
-        options.filterGradient == .exact ? divergences.pointer : nil, -report.lambda / Double(bank.count),
-        dx.pointer)
+        options.filterGradient == .exact ? divergences.pointer : nil,
+        -report.lambda * context.gradientShare / Double(bank.count), dx.pointer)
     }
     try context.exchange.finish(termsTicket)
     report.terms = FilterReport.Terms(
@@ -249,7 +249,7 @@ final class PaperFilterLoss: FilterLoss {
   /// −λ·p(T̂)·p(x|T̂)·r_T̂(x)·t̂: a multiple of the mask where the image is of the filter's category (there
   /// t̂ = τ·mask), otherwise the same number for every cell (t̂ = −τ).
   private func writeSingleTerm(_ x: Tensor, _ mask: TemplateMask, _ context: StepContext) {
-    let factor = -report.lambda / Double(bank.count) * bank.tau
+    let factor = -report.lambda * context.gradientShare / Double(bank.count) * bank.tau
     for n in 0..<x.shape.batch {
       let imageScores = scores.pointer + n * lanes * bank.count
       for filter in 0..<filters {

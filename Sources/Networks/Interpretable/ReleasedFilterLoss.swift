@@ -168,7 +168,7 @@ final class ReleasedFilterLoss: FilterLoss {
       options.filterLossEnabled ? options.effectiveWeight / Double(max(context.epoch, 1)) : 0
     writeGradient(mask, layout, context, images: images)
     if options.filterLossEnabled && context.shareOffset == 0 && images > 0 {
-      addDecayGradient(layout, globalBatch: context.globalBatchSize)
+      addDecayGradient(layout, context)
     }
     report.count(groups, before: groupsBefore)
     report.meanMaximum = sums.pointer[layout.maximum] / Double(max(context.globalBatchSize * filters, 1))
@@ -392,7 +392,7 @@ final class ReleasedFilterLoss: FilterLoss {
     let z = alpha * (normalizers[filter] - log(batch))
     let totals = weighted.pointer + (isPositive ? 0 : 2 * filters) + filter
     let mean = (totals[filters] + (alpha - z) * totals[0]) / count
-    let scale = report.lambda * options.releasedFactor * weight / batch
+    let scale = report.lambda * options.releasedFactor * weight / batch * context.gradientShare
     for n in 0..<images where self.isPositive(n, filter, context) == isPositive {
       let (v, e) = exponential(n, filter, isPositive: isPositive)
       let coefficient = mean == 0 ? 0 : scale * e * (v - z + alpha) / mean
@@ -413,12 +413,14 @@ final class ReleasedFilterLoss: FilterLoss {
     return (0.5 / share, 0.5 / (1 - share))
   }
 
-  private func addDecayGradient(_ layout: Sums, globalBatch: Int) {
+  private func addDecayGradient(_ layout: Sums, _ context: StepContext) {
+    // Formed once per step of globalBatchSize / gradientShare images; a part of a step adds its share of it.
+    let scale = context.gradientShare * context.gradientShare / Double(context.globalBatchSize)
     for filter in 0..<filters where groups[filter] >= 0 {
       let extent = sums.pointer[layout.scoreDeviation + filter] / sums.pointer[layout.score + filter]
       let wanted = 3 / extent
       let target = wanted.isNaN ? 3 : min(max(wanted, 1.5), 3)
-      decay.gradients[filter] += Float(-10000 * (target - Double(decay.values[filter])) / Double(globalBatch))
+      decay.gradients[filter] += Float(-10000 * (target - Double(decay.values[filter])) * scale)
     }
   }
 

@@ -22,7 +22,7 @@ public final class Logistic: Loss {
     if context.isTraining {
       result.gradient = gradient.prepare(logits.shape, .flat, capacity: logits.capacity)
     }
-    let scale = 1 / Double(max(context.globalBatchSize, 1))
+    let scale = 1 * context.gradientShare / Double(max(context.globalBatchSize, 1))
     for n in 0..<batch {
       let z = logits.pointer + n * outputs
       let signs = n * outputs

@@ -3,7 +3,8 @@ import Tensors
 /// Value and gradient at the top of the network, for this rank's share of the global batch.
 public protocol Loss: AnyObject {
   /// Flat logits [N, L] → their loss. In training also its gradient, divided by `context.globalBatchSize`, so that
-  /// the sum over ranks of all parameter gradients is the gradient of the mean over the global batch.
+  /// the sum over ranks of all parameter gradients is the gradient of the mean over the global batch, and multiplied by
+  /// `context.gradientShare`, so that the same holds for a step that adds up several batches.
   func evaluate(_ logits: Tensor, _ context: StepContext) -> LossEvaluation
 }
 

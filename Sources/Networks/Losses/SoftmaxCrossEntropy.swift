@@ -24,7 +24,7 @@ public final class SoftmaxCrossEntropy: Loss {
     if context.isTraining {
       result.gradient = gradient.prepare(logits.shape, .flat, capacity: logits.capacity)
     }
-    let scale = gradientFactor / Double(max(context.globalBatchSize, 1))
+    let scale = gradientFactor * context.gradientShare / Double(max(context.globalBatchSize, 1))
     for n in 0..<batch {
       let z = logits.pointer + n * outputs
       let category = Int(context.categories[n])

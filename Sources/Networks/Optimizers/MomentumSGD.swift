@@ -47,11 +47,17 @@ public final class MomentumSGD {
   }
 
   /// One step down the gradients of the store.
-  public func update(learningRate: Float) {
-    ranges.withUnsafeBufferPointer {
+  ///
+  /// A piece of the arena with a gradient that is NaN or infinite is left as it is, so that the values stay finite.
+  /// - Returns: the parameter that holds the first such gradient, or nil if all are finite.
+  public func update(learningRate: Float) -> Parameter? {
+    let broken = ranges.withUnsafeBufferPointer {
       ck_momentum_update(
         $0.baseAddress, Int64($0.count), store.values.baseAddress, store.gradients.baseAddress,
         velocityArena.pointer, learningRate, momentum, weightDecay)
     }
+    guard broken >= 0 else { return nil }
+    let offset = Int(ranges[Int(broken)].offset)
+    return store.parameters.last { $0.offset <= offset }
   }
 }

@@ -1,0 +1,40 @@
+import Tensors
+
+/// A published network: its name, what it was trained with, and how to build it.
+public struct Architecture: Sendable {
+  /// Name on the command line.
+  public let name: String
+  /// Side of the square input that it was published for, in pixels.
+  public let imageSize: Int
+  /// Smallest input side whose maps do not vanish.
+  public let smallestImageSize: Int
+  /// Highest learning rate for batches of 32 to 128 images.
+  public let learningRate: Double
+  /// L2 decay.
+  public let weightDecay: Double
+  /// Probability that dropout silences a unit.
+  public let dropout: Float
+  let assemble: @Sendable (inout NetworkBuilder) -> Void
+
+  /// All architectures, in the order in which they are listed to users.
+  public static let all: [Architecture] = [.compact, .alexNet, .vggM, .vggS, .vgg16]
+
+  /// The architecture of that name, or nil.
+  public static func named(_ name: String) -> Architecture? { all.first { $0.name == name } }
+
+  /// Builds the network; its parameters are zero until `Network.initialize`.
+  ///
+  /// - Parameter gradientStorage: see `ParameterStore`.
+  public func build(
+    _ options: NetworkOptions, gradientStorage: ((_ count: Int) -> UnsafeMutablePointer<Float>)? = nil
+  ) -> Network {
+    let size = options.imageSize ?? imageSize
+    precondition(
+      size >= smallestImageSize, "\(name): images of \(size) pixels; at least \(smallestImageSize) are needed"
+    )
+    let input = Shape(batch: 1, channels: 3, height: size, width: size)
+    var builder = NetworkBuilder(input: input, options, defaultDropout: dropout)
+    assemble(&builder)
+    return Network(name: name, inputShape: input, layers: builder.layers, gradientStorage: gradientStorage)
+  }
+}

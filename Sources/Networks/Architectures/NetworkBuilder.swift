@@ -1,0 +1,119 @@
+import Tensors
+
+/// Strings layers together and keeps track of the shape, so that an architecture's file reads like its paper.
+struct NetworkBuilder {
+  /// The layers so far.
+  private(set) var layers: [any Layer] = []
+  /// Shape of the last layer's output for one image.
+  private(set) var shape: Shape
+  /// What the network is built for.
+  let options: NetworkOptions
+  private let dropoutRate: Float
+  private var interpretableCount = 0
+
+  init(input: Shape, _ options: NetworkOptions, defaultDropout: Float) {
+    shape = input
+    self.options = options
+    dropoutRate = options.dropout ?? defaultDropout
+  }
+
+  /// Hidden channels after `widthDivisor`.
+  private func width(_ published: Int) -> Int {
+    max(16, (published / options.widthDivisor + 15) / 16 * 16)
+  }
+
+  private mutating func append(_ layer: any Layer, isNew: Bool = false) {
+    // The paper draws what stands above pre-trained layers from N(0, 0.01²). From scratch that would let the signal
+    // die on its way through a deep network without batch normalisation; He's variance keeps it.
+    for parameter in layer.parameters where parameter.shape.count > 1 {
+      parameter.initializer =
+        isNew && options.startsFromPretrained ? .normal(standardDeviation: 0.01) : .heNormal
+    }
+    layers.append(layer)
+    shape = layer.outputShape(for: shape)
+  }
+
+  /// Convolution to `channels` maps. He initialisation.
+  mutating func convolution(
+    _ name: String, _ channels: Int, kernel: Int, stride: Int = 1, padding: Int = 0, bias: Bool = true
+  ) {
+    append(
+      Convolution(
+        name,
+        ConvolutionGeometry(
+          inputChannels: shape.channels, outputChannels: width(channels), kernel: kernel, stride: stride,
+          padding: padding),
+        input: layers.isEmpty ? .interleaved : .blocked, bias: bias))
+  }
+
+  mutating func relu(_ name: String) { append(ReLU(name)) }
+
+  mutating func batchNormalization(_ name: String) {
+    append(
+      BatchNormalization(
+        name, channels: shape.channels, synchronized: options.synchronizedBatchNormalization))
+  }
+
+  mutating func maxPooling(_ name: String, kernel: Int, stride: Int, ceilMode: Bool = false) {
+    append(MaxPooling(name, PoolingWindow(kernel: kernel, stride: stride, ceilMode: ceilMode)))
+  }
+
+  mutating func globalAveragePooling(_ name: String) { append(AveragePooling(global: name)) }
+
+  /// Caffe's form: x / (2 + 5e-4/5 · Σ x²)^0.75 over 5 channels.
+  mutating func localResponseNormalization(_ name: String) {
+    append(LocalResponseNormalization(name, size: 5, kappa: 2, alphaOfMean: 5e-4, beta: 0.75))
+  }
+
+  mutating func flatten(_ name: String) { append(Flatten(name)) }
+
+  mutating func dropout(_ name: String) {
+    append(Dropout(name, rate: Double(dropoutRate)))
+  }
+
+  /// A hidden fully connected layer.
+  mutating func linear(_ name: String, _ features: Int) {
+    append(Linear(name, inputs: shape.features, outputs: width(features)), isNew: true)
+  }
+
+  /// The last layer: L logits.
+  mutating func logits(_ name: String) {
+    append(Linear(name, inputs: shape.features, outputs: options.outputs), isNew: true)
+  }
+
+  /// What stands between the top convolution's ReLU and the top pooling.
+  ///
+  /// Ordinary network: the pooling alone. Interpretable network (Zhang et al., CVPR 2018, section 3): the maps of
+  /// the top convolution are masked, a new 3×3 convolution with as many filters follows, and its maps are masked
+  /// too: before the pooling in the paper, after it in the authors' code.
+  mutating func interpretableTop(
+    batchNormalization hasBatchNormalization: Bool = false, pooling: (inout Self) -> Void
+  ) {
+    guard let interpretable = options.interpretable else { return pooling(&self) }
+    mask(interpretable)
+    let channels = shape.channels
+    append(
+      Convolution(
+        "interpretable.0",
+        ConvolutionGeometry(
+          inputChannels: channels, outputChannels: channels, kernel: 3, stride: 1, padding: 1),
+        bias: !hasBatchNormalization), isNew: true)
+    if hasBatchNormalization { batchNormalization("interpretable.1") }
+    relu("interpretable.relu")
+    if interpretable.formulation == .paper {
+      mask(interpretable)
+      pooling(&self)
+    } else {
+      pooling(&self)
+      mask(interpretable)
+    }
+  }
+
+  private mutating func mask(_ interpretable: InterpretableOptions) {
+    append(
+      InterpretableMask(
+        "interpretable.mask\(interpretableCount)", shape: shape, categories: max(options.outputs, 2),
+        outputs: options.outputs, options: interpretable))
+    interpretableCount += 1
+  }
+}
