@@ -45,7 +45,11 @@ public final class GradientReducer {
     var failure: CommunicationError?
     for bucket in 0..<count {
       // Every pending reduction is waited on, also after an error.
-      do throws(CommunicationError) { try (pending + bucket).move().wait() } catch { failure = failure ?? error }
+      do throws(CommunicationError) {
+        try (pending + bucket).move().wait()
+      } catch {
+        failure = failure ?? error
+      }
     }
     if let failure { throw failure }
   }

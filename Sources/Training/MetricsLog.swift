@@ -47,6 +47,7 @@ public enum MetricsValue: ExpressibleByIntegerLiteral, ExpressibleByStringLitera
   case text(String)
   case numbers([Double])
   case integers([Int])
+  case objects([KeyValuePairs<String, MetricsValue>])
 
   /// An integer.
   public init(integerLiteral value: Int) { self = .integer(value) }
@@ -59,6 +60,10 @@ public enum MetricsValue: ExpressibleByIntegerLiteral, ExpressibleByStringLitera
     case .number(let value): Self.number(value)
     case .numbers(let values): "[" + values.map(Self.number).joined(separator: ",") + "]"
     case .integers(let values): "[" + values.map(String.init).joined(separator: ",") + "]"
+    case .objects(let values):
+      "["
+        + values.map { "{" + $0.map { "\"\($0)\":\($1.json)" }.joined(separator: ",") + "}" }
+        .joined(separator: ",") + "]"
     case .text(let value):
       // Encoding one string cannot fail; its escapes are JSON's.
       String(decoding: (try? JSONEncoder().encode(value)) ?? Data("null".utf8), as: UTF8.self)

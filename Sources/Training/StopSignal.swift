@@ -1,4 +1,3 @@
-import Dispatch
 import Glibc
 import Synchronization
 
@@ -9,6 +8,7 @@ public enum StopSignal {
 
   /// Installs the handlers.
   public static func install() {
+    received.store(0, ordering: .relaxed)
     for number in [SIGTERM, SIGINT, SIGUSR1, SIGUSR2] {
       signal(number) { number in
         if number == SIGINT && StopSignal.received.load(ordering: .relaxed) == SIGINT { _exit(130) }

@@ -1,23 +1,13 @@
+import Datasets
 import Foundation
+import Networks
 import Yams
 
 /// Every knob of a training run: defaults, overridden by a YAML file, overridden by flags. It is echoed whole into
 /// the run folder and into every checkpoint. The names in files are those of the flags ("batch-size").
 public struct TrainingConfiguration: Codable, Equatable, Sendable {
   /// Loss at the top.
-  public enum Loss: String, Codable, Sendable, CaseIterable { case softmax, logistic }
-  /// Which equations the filter loss follows.
-  public enum Formulation: String, Codable, Sendable, CaseIterable { case paper, released, corrected }
-  /// How the paper's filter-loss gradient is evaluated.
-  public enum FilterGradient: String, Codable, Sendable, CaseIterable {
-    case singleTerm = "single-term"
-    case exact
-    case constantNormalizer = "constant-normalizer"
-  }
-  /// Scale of the forward mask.
-  public enum MaskScale: String, Codable, Sendable, CaseIterable { case unit, tau }
-  /// Maps over which the normalisers Z_T run.
-  public enum Normalizer: String, Codable, Sendable, CaseIterable { case batch, running }
+  public enum LossName: String, Codable, Sendable, CaseIterable { case softmax, logistic }
   /// Learning rate over time.
   public enum Schedule: String, Codable, Sendable, CaseIterable {
     case constant, step, cosine
@@ -25,9 +15,6 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
   }
   /// Which images batch-norm statistics run over.
   public enum BatchNormalizationScope: String, Codable, Sendable, CaseIterable { case global, local }
-  /// What is subtracted from the images.
-  public enum Mean: String, Codable, Sendable, CaseIterable { case pixel, channel, none }
-
   // MARK: what is learned
 
   /// Folder of the data set. Empty: the built-in synthetic parts.
@@ -39,7 +26,7 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
   /// Single-category training: this class against all others.
   public var positiveClass: String?
   /// Loss at the top; single-category training always uses the logistic loss.
-  public var loss = Loss.softmax
+  public var loss = LossName.softmax
   /// Side of the square network input, in pixels; nil: the network's own.
   public var imageSize: Int?
   /// Safetensors file whose layers are loaded where name and shape match.
@@ -48,15 +35,15 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
   // MARK: the filter loss
 
   /// Equations of the interpretable layers.
-  public var formulation = Formulation.paper
+  public var formulation = InterpretableOptions.Formulation.paper
   /// Gradient of the paper's formulation.
-  public var filterGradient = FilterGradient.singleTerm
+  public var filterGradient = InterpretableOptions.FilterGradient.singleTerm
   /// Scale of the paper's forward mask.
-  public var maskScale = MaskScale.unit
+  public var maskScale = InterpretableOptions.MaskScale.unit
   /// Normalisers of the paper's formulation.
-  public var normalizer = Normalizer.batch
-  /// λ's scale: λ = weight · (1/t) · mean max x (paper); the magnitude 0.1 · weight / t (released).
-  public var filterLossWeight: Double = 1
+  public var normalizer = InterpretableOptions.Normalizer.batch
+  /// λ's scale: λ = weight · (1/t) · mean max x (paper), weight / t (released); nil: 1 and 0.1.
+  public var filterLossWeight: Double?
   /// Single-category training: filters may also belong to the counter-examples.
   public var negativeFilters = false
 
@@ -90,7 +77,7 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
   // MARK: data
 
   /// What is subtracted from the images.
-  public var mean = Mean.pixel
+  public var mean = Preprocessing.MeanKind.pixel
   /// Random horizontal flips.
   public var flip = true
   /// Random crops: training images are enlarged by this share of the input size before a window is cut.
@@ -221,7 +208,7 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
     try require(momentum >= 0 && momentum < 1, .momentum, "\(momentum) is outside [0, 1)")
     try require((weightDecay ?? 0) >= 0, .weightDecay, "\(weightDecay ?? 0) is negative")
     try require((0..<1).contains(dropout ?? 0), .dropout, "\(dropout ?? 0) is outside [0, 1)")
-    try require(filterLossWeight >= 0, .filterLossWeight, "\(filterLossWeight) is negative")
+    try require((filterLossWeight ?? 0) >= 0, .filterLossWeight, "\(filterLossWeight ?? 0) is negative")
     try require((0...1).contains(cropMargin), .cropMargin, "\(cropMargin) is outside [0, 1]")
     try require(validateEvery >= 1, .validateEvery, "\(validateEvery) is below 1")
     try require(keepCheckpoints >= 1, .keepCheckpoints, "\(keepCheckpoints) is below 1")

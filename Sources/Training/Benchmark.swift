@@ -1,0 +1,112 @@
+import Communication
+import Datasets
+import Foundation
+import Networks
+import Tensors
+
+/// Times training steps on noise: the real step, without a data set.
+public final class Benchmark {
+  /// Medians over the timed steps on rank 0, in milliseconds.
+  public struct Report: Codable, Sendable, CustomStringConvertible {
+    var network: String
+    var interpretable: Bool
+    var batchSize: Int
+    var imageSize: Int
+    var ranks: Int
+    var threads: Int
+    var isa: String
+    var imagesPerSecond: Double
+    var stepMillisecondsMedian: Double
+    var stepMillisecondsMin: Double
+    var forwardMilliseconds: Double
+    var backwardMilliseconds: Double
+    var communicationMilliseconds: Double
+    var updateMilliseconds: Double
+    var peakMemoryMegabytes: Double
+
+    enum CodingKeys: String, CodingKey {
+      case network
+      case interpretable
+      case batchSize = "batch_size"
+      case imageSize = "image_size"
+      case ranks
+      case threads
+      case isa
+      case imagesPerSecond = "images_per_second"
+      case stepMillisecondsMedian = "step_ms_median"
+      case stepMillisecondsMin = "step_ms_min"
+      case forwardMilliseconds = "forward_ms"
+      case backwardMilliseconds = "backward_ms"
+      case communicationMilliseconds = "communication_ms"
+      case updateMilliseconds = "update_ms"
+      case peakMemoryMegabytes = "peak_memory_mb"
+    }
+
+    /// A few lines for a person.
+    public var description: String {
+      """
+      \(network), \(interpretable ? "interpretable" : "ordinary"), batch \(batchSize), \(imageSize) pixels, \
+      \(ranks) rank\(ranks == 1 ? "" : "s") × \(threads) threads, \(isa)
+      \(imagesPerSecond.fixed(2)) images/s; step \(stepMillisecondsMedian.fixed(1)) ms (best \(stepMillisecondsMin.fixed(1)))
+      forward \(forwardMilliseconds.fixed(1)) ms, backward \(backwardMilliseconds.fixed(1)) ms, waiting for ranks \
+      \(communicationMilliseconds.fixed(1)) ms, update \(updateMilliseconds.fixed(1)) ms; peak memory \(peakMemoryMegabytes.fixed(0)) MB
+      """
+    }
+  }
+
+  private let configuration: TrainingConfiguration
+  private let communicator: any Communicator
+  private let step: TrainingStep
+  private let batch: Batch
+
+  /// A step of the network with `classes` classes.
+  public init(
+    _ configuration: TrainingConfiguration, _ architecture: Architecture, classes: Int,
+    _ communicator: any Communicator
+  ) {
+    self.configuration = configuration
+    self.communicator = communicator
+    let size = configuration.imageSize ?? architecture.imageSize
+    let network = architecture.build(configuration.networkOptions(outputs: classes))
+    network.store.initialize(seed: configuration.seed)
+    let context = StepContext(
+      exchange: communicator.size > 1 ? RankStatistics(communicator) : LocalStatistics())
+    context.categoryCount = max(2, classes)
+    context.labelShares = [Double](repeating: 1 / Double(classes), count: classes)
+    context.batchesPerEpoch = 100
+    step = TrainingStep(
+      network, configuration.taskLoss(outputs: classes),
+      MomentumSGD(network.store, momentum: 0.9, weightDecay: 5e-4), context, communicator,
+      bucketBytes: Int(configuration.bucketMebibytes * 1_048_576))
+    batch = Batch.noise(
+      globalBatchSize: configuration.batchSize, rank: communicator.rank, rankCount: communicator.size,
+      imageSize: size, outputs: classes, seed: configuration.seed)
+  }
+
+  /// Runs the steps; the report is rank 0's.
+  public func run(steps: Int, warmupSteps: Int) throws -> Report {
+    var reports: [StepReport] = []
+    for index in 0..<(warmupSteps + steps) {
+      let report = try step.run(
+        partCount: 1, imageCount: configuration.batchSize, learningRate: 1e-4, part: { _ in batch },
+        recycle: { _ in })
+      if index >= warmupSteps { reports.append(report) }
+    }
+    let median = { (value: (StepReport) -> Double) -> Double in
+      let sorted = reports.map(value).sorted()
+      return 1e3 * (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
+    }
+    let stepMilliseconds = median { $0.times.total }
+    return Report(
+      network: configuration.network, interpretable: configuration.interpretable,
+      batchSize: configuration.batchSize, imageSize: configuration.imageSize ?? 0,
+      ranks: communicator.size, threads: CPU.threadCount, isa: InstructionSet.current.description,
+      imagesPerSecond: 1e3 * Double(configuration.batchSize) / stepMilliseconds,
+      stepMillisecondsMedian: stepMilliseconds,
+      stepMillisecondsMin: 1e3 * (reports.map(\.times.total).min() ?? 0),
+      forwardMilliseconds: median { $0.times.forward }, backwardMilliseconds: median { $0.times.backward },
+      communicationMilliseconds: median { $0.times.communication },
+      updateMilliseconds: median { $0.times.update },
+      peakMemoryMegabytes: Double(ProcessMemory.peakBytes) / 1e6)
+  }
+}

@@ -1,0 +1,321 @@
+import Datasets
+import Foundation
+import Glibc
+import Networks
+
+/// A directory that holds a training run at one step.
+///
+///     checkpoints/step-00000120/
+///       model.safetensors       weights in canonical order, running statistics, the mean image
+///       optimizer.safetensors   momentum, same names
+///       state.json              configuration, position, classes, preprocessing
+///       CHECKSUMS               XXH128 of the three, as `xxh128sum --check` reads it
+///
+/// It is written beside and renamed when it is complete and synced, so that a directory of that name is whole or
+/// damaged later, never half written.
+public struct Checkpoint: Sendable {
+  /// Path of the directory.
+  public let directory: String
+  /// What `state.json` says.
+  public let state: CheckpointState
+
+  private static let modelFile = "model.safetensors"
+  private static let optimizerFile = "optimizer.safetensors"
+  private static let stateFile = "state.json"
+  private static let checksumFile = "CHECKSUMS"
+  private static let meanName = "preprocessing.mean"
+
+  // MARK: reading
+
+  /// Opens the checkpoint at `path` and verifies every checksum. `path` may also be a run folder or its
+  /// `checkpoints` folder: then the newest valid checkpoint is meant.
+  ///
+  /// - Parameter onDamaged: told of each damaged checkpoint that was passed over.
+  /// - Throws: `CheckpointError.missing`, `.damaged`, `.cannotRead`.
+  public static func open(
+    _ path: String, onDamaged: (CheckpointError) -> Void = { _ in }
+  ) throws(CheckpointError) -> Checkpoint {
+    if FileManager.default.fileExists(atPath: path + "/" + stateFile)
+      || FileManager.default.fileExists(atPath: path + "/" + checksumFile)
+    {
+      return try Checkpoint(directory: path)
+    }
+    for folder in [path + "/checkpoints", path] {
+      if let newest = try newest(in: folder, onDamaged: onDamaged) { return newest }
+    }
+    throw .missing(path: path)
+  }
+
+  /// The newest checkpoint in a `checkpoints` folder whose checksums are right; nil if there is no checkpoint at all.
+  ///
+  /// - Throws: the damage of the newest, if every one is damaged.
+  public static func newest(in folder: String, onDamaged: (CheckpointError) -> Void = { _ in })
+    throws(CheckpointError) -> Checkpoint?
+  {
+    var damage: CheckpointError?
+    for name in names(in: folder).reversed() {
+      do throws(CheckpointError) {
+        return try Checkpoint(directory: folder + "/" + name)
+      } catch {
+        onDamaged(error)
+        damage = damage ?? error
+      }
+    }
+    if let damage { throw damage }
+    return nil
+  }
+
+  /// Names of the complete checkpoints in a folder, oldest first.
+  static func names(in folder: String) -> [String] {
+    let entries = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+    return entries.filter { $0.hasPrefix("step-") }.sorted()
+  }
+
+  private init(directory: String) throws(CheckpointError) {
+    self.directory = directory
+    let checksumPath = directory + "/" + Self.checksumFile
+    guard let listing = try? String(contentsOfFile: checksumPath, encoding: .utf8) else {
+      throw .damaged(path: directory, reason: "it has no readable \(Self.checksumFile)")
+    }
+    var expected: [String: String] = [:]
+    for line in listing.split(separator: "\n") {
+      let parts = line.split(separator: " ", omittingEmptySubsequences: true)
+      if parts.count == 2 { expected[String(parts[1])] = String(parts[0]) }
+    }
+    for file in [Self.modelFile, Self.optimizerFile, Self.stateFile] {
+      guard let checksum = expected[file] else {
+        throw .damaged(path: checksumPath, reason: "it does not list \(file)")
+      }
+      let path = directory + "/" + file
+      let actual: String
+      do throws(CheckpointError) { actual = try ChecksummedFile.checksum(of: path) } catch {
+        throw .damaged(path: path, reason: "the file is missing or unreadable")
+      }
+      guard actual == checksum else {
+        throw .damaged(path: path, reason: "its checksum is \(actual), \(checksum) was written")
+      }
+    }
+    let statePath = directory + "/" + Self.stateFile
+    guard let json = try? Data(contentsOf: URL(fileURLWithPath: statePath)),
+      let object = try? JSONSerialization.jsonObject(with: json) as? [String: Any],
+      let version = object["formatVersion"] as? Int
+    else { throw .damaged(path: statePath, reason: "it is no checkpoint state") }
+    guard version <= CheckpointState.currentFormatVersion else {
+      throw .mismatch(
+        path: statePath,
+        reason: "format version \(version); this program reads up to \(CheckpointState.currentFormatVersion)")
+    }
+    do {
+      var state = try JSONDecoder().decode(CheckpointState.self, from: json)
+      let reader = try SafeTensors.Reader(path: directory + "/" + Self.modelFile)
+      if reader.tensors[Self.meanName] != nil { state.preprocessing.mean = try reader.floats(Self.meanName) }
+      self.state = state
+    } catch let error as CheckpointError {
+      throw error
+    } catch {
+      throw .damaged(path: statePath, reason: "\(error)")
+    }
+  }
+
+  /// Restores weights and running statistics, and the momentum if asked for.
+  ///
+  /// - Parameter velocities: the optimiser's arena, ordered as the store's, or nil for inference.
+  /// - Throws: `CheckpointError.mismatch` if the checkpoint is of another network; nothing is changed then.
+  public func restore(_ network: Network, velocities: UnsafeMutableBufferPointer<Float>?)
+    throws(CheckpointError)
+  {
+    let model = try SafeTensors.Reader(path: directory + "/" + Self.modelFile)
+    try Self.requireEqualNames(
+      model.tensors.keys.filter { $0 != Self.meanName },
+      network.store.parameters.map(\.name) + network.states.map(\.name), path: directory)
+    for parameter in network.store.parameters {
+      try requireShape(model, parameter.name, parameter.shape, Self.modelFile)
+    }
+    for state in network.states { try requireShape(model, state.name, state.shape, Self.modelFile) }
+    for parameter in network.store.parameters { parameter.importValues(try model.floats(parameter.name)) }
+    for state in network.states { _ = state.values.update(fromContentsOf: try model.doubles(state.name)) }
+    guard let velocities else { return }
+    let optimizer = try SafeTensors.Reader(path: directory + "/" + Self.optimizerFile)
+    for parameter in network.store.parameters {
+      try requireShape(optimizer, parameter.name, parameter.shape, Self.optimizerFile)
+      let canonical = try optimizer.floats(parameter.name)
+      parameter.stored(from: canonical, into: velocities.baseAddress! + parameter.offset)
+    }
+  }
+
+  /// Refuses data that are not those of the training: another fingerprint or other classes.
+  func requireData(fingerprint: UInt64, classNames: [String]) throws(CheckpointError) {
+    guard state.classNames == classNames else {
+      throw .mismatch(
+        path: directory, reason: "its classes are \(state.classNames), the data set's \(classNames)")
+    }
+    let found = String(fingerprint, radix: 16)
+    guard state.dataFingerprint == found else {
+      throw .mismatch(
+        path: directory,
+        reason: "it was trained on data with the fingerprint \(state.dataFingerprint), these have \(found)")
+    }
+  }
+
+  private func requireShape(_ reader: SafeTensors.Reader, _ name: String, _ shape: [Int], _ file: String)
+    throws(CheckpointError)
+  {
+    let found = reader.tensors[name]?.shape
+    guard found == shape else {
+      let text = found.map(String.init(describing:)) ?? "missing"
+      throw .mismatch(path: directory + "/" + file, reason: "'\(name)' is \(text), the network has \(shape)")
+    }
+  }
+
+  private static func requireEqualNames(_ found: [String], _ expected: [String], path: String)
+    throws(CheckpointError)
+  {
+    let missing = Set(expected).subtracting(found).sorted()
+    let surplus = Set(found).subtracting(expected).sorted()
+    if let name = missing.first {
+      throw .mismatch(
+        path: path, reason: "\(missing.count) arrays of the network are not in it, first '\(name)'")
+    }
+    if let name = surplus.first {
+      throw .mismatch(
+        path: path, reason: "\(surplus.count) of its arrays are not in the network, first '\(name)'")
+    }
+  }
+
+  // MARK: writing
+
+  /// Writes a checkpoint into RUN/checkpoints and removes all but the newest `keep`.
+  ///
+  /// - Parameter velocities: the optimiser's arena, ordered as the store's.
+  /// - Throws: `CheckpointError.notFinite` before anything is written if a weight is NaN or infinite;
+  ///   `.cannotWrite`, after which all earlier checkpoints are intact.
+  @discardableResult
+  public static func write(
+    _ state: CheckpointState, of network: Network, velocities: UnsafeBufferPointer<Float>, run: String,
+    keep: Int
+  ) throws(CheckpointError) -> Checkpoint {
+    let folder = run + "/checkpoints"
+    let digits = String(state.step)
+    let name = "step-" + String(repeating: "0", count: max(0, 8 - digits.count)) + digits
+    let final = folder + "/" + name
+    for parameter in network.store.parameters {
+      let values = UnsafeBufferPointer(start: parameter.values, count: parameter.storedCount)
+      // x·0 is NaN exactly for NaN and infinity.
+      guard values.reduce(0, { $0 + $1 * 0 }) == 0 else {
+        throw .notFinite(path: final, parameter: parameter.name)
+      }
+    }
+    let partial = folder + "/.\(name).partial"
+    do {
+      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+      if FileManager.default.fileExists(atPath: partial) {
+        try FileManager.default.removeItem(atPath: partial)
+      }
+      try FileManager.default.createDirectory(atPath: partial, withIntermediateDirectories: false)
+    } catch {
+      throw .cannotWrite(path: partial, reason: Self.reason(error))
+    }
+    do throws(CheckpointError) {
+      try writeFiles(state, network, velocities, into: partial)
+      try publish(partial, as: final, in: folder)
+    } catch {
+      try? FileManager.default.removeItem(atPath: partial)
+      throw error
+    }
+    for old in names(in: folder).dropLast(keep) {
+      try? FileManager.default.removeItem(atPath: folder + "/" + old)
+    }
+    return try Checkpoint(written: final, state: state)
+  }
+
+  private init(written directory: String, state: CheckpointState) throws(CheckpointError) {
+    self.directory = directory
+    self.state = state
+  }
+
+  private static func writeFiles(
+    _ state: CheckpointState, _ network: Network, _ velocities: UnsafeBufferPointer<Float>,
+    into folder: String
+  ) throws(CheckpointError) {
+    var entries = network.store.parameters.map { parameter in
+      SafeTensors.Entry(parameter.name, .float32, shape: parameter.shape) {
+        parameter.canonical(
+          from: parameter.values, into: $0.baseAddress!.assumingMemoryBound(to: Float.self))
+      }
+    }
+    entries += network.states.map { state in
+      SafeTensors.Entry(state.name, .float64, shape: state.shape) {
+        $0.copyMemory(from: UnsafeRawBufferPointer(state.values))
+      }
+    }
+    let mean = state.preprocessing.mean
+    entries.append(
+      SafeTensors.Entry(meanName, .float32, shape: [mean.count]) { bytes in
+        mean.withUnsafeBytes { bytes.copyMemory(from: $0) }
+      })
+    let metadata = ["format": "icnn", "network": state.configuration.network, "step": String(state.step)]
+    let modelChecksum = try SafeTensors.write(entries, metadata: metadata, to: folder + "/" + modelFile)
+
+    let momentum = network.store.parameters.map { parameter in
+      SafeTensors.Entry(parameter.name, .float32, shape: parameter.shape) {
+        parameter.canonical(
+          from: velocities.baseAddress! + parameter.offset,
+          into: $0.baseAddress!.assumingMemoryBound(to: Float.self))
+      }
+    }
+    let optimizerChecksum = try SafeTensors.write(
+      momentum, metadata: metadata, to: folder + "/" + optimizerFile)
+
+    var stateWithoutMean = state
+    stateWithoutMean.preprocessing.mean = []
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    guard let json = try? encoder.encode(stateWithoutMean) else {
+      throw .cannotWrite(path: folder + "/" + stateFile, reason: "the state cannot be encoded")
+    }
+    let stateChecksum = try writeFile(Array(json) + [0x0A], to: folder + "/" + stateFile)
+    let listing =
+      "\(modelChecksum)  \(modelFile)\n\(optimizerChecksum)  \(optimizerFile)\n\(stateChecksum)  \(stateFile)\n"
+    _ = try writeFile(Array(listing.utf8), to: folder + "/" + checksumFile)
+  }
+
+  private static func writeFile(_ bytes: [UInt8], to path: String) throws(CheckpointError) -> String {
+    var file = try ChecksummedFile(path: path)
+    try file.append(bytes)
+    return try file.close()
+  }
+
+  /// Syncs the directory, gives it its final name, syncs the folder. An older directory of that name (a damaged
+  /// checkpoint, written again after a resume from an earlier one) is set aside first.
+  private static func publish(_ partial: String, as final: String, in folder: String)
+    throws(CheckpointError)
+  {
+    try syncDirectory(partial)
+    let aside = folder + "/." + (final as NSString).lastPathComponent + ".replaced"
+    if FileManager.default.fileExists(atPath: final) {
+      try? FileManager.default.removeItem(atPath: aside)
+      guard rename(final, aside) == 0 else {
+        throw .cannotWrite(path: final, reason: String(cString: strerror(errno)))
+      }
+    }
+    guard rename(partial, final) == 0 else {
+      throw .cannotWrite(path: final, reason: String(cString: strerror(errno)))
+    }
+    try syncDirectory(folder)
+    try? FileManager.default.removeItem(atPath: aside)
+  }
+
+  private static func syncDirectory(_ path: String) throws(CheckpointError) {
+    let descriptor = Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw .cannotWrite(path: path, reason: String(cString: strerror(errno))) }
+    defer { close(descriptor) }
+    guard fsync(descriptor) == 0 else {
+      throw .cannotWrite(path: path, reason: String(cString: strerror(errno)))
+    }
+  }
+
+  private static func reason(_ error: any Error) -> String {
+    let underlying = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError
+    return underlying?.localizedDescription ?? error.localizedDescription
+  }
+}

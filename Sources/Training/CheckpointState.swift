@@ -1,0 +1,52 @@
+import Datasets
+import Foundation
+
+/// What a checkpoint says of itself in `state.json`, beside the arrays.
+public struct CheckpointState: Codable, Equatable, Sendable {
+  /// Version of the directory's layout; a reader refuses what is newer than it knows.
+  public static let currentFormatVersion = 1
+
+  /// Version of the directory's layout.
+  public var formatVersion = Self.currentFormatVersion
+  /// Version of the program that wrote it.
+  public var programVersion: String
+  /// The run's whole configuration, resolved.
+  public var configuration: TrainingConfiguration
+  /// Optimiser steps done.
+  public var step: Int
+  /// Epoch in which the next step lies, from 1.
+  public var epoch: Int
+  /// Steps of that epoch already done.
+  public var stepInEpoch: Int
+  /// Names of the classes, in the order of the logits.
+  public var classNames: [String]
+  /// Number of logits L.
+  public var outputs: Int
+  /// Learned values, without padding.
+  public var parameterCount: Int
+  /// How images become inputs; the mean itself lies beside the weights as `preprocessing.mean`.
+  public var preprocessing: Preprocessing
+  /// Fingerprint of the data set, hexadecimal.
+  public var dataFingerprint: String
+  /// Accuracy of the last validation before this checkpoint.
+  public var validationAccuracy: Double?
+
+  /// All fields.
+  public init(
+    programVersion: String, configuration: TrainingConfiguration, step: Int, epoch: Int, stepInEpoch: Int,
+    classNames: [String], outputs: Int, parameterCount: Int, preprocessing: Preprocessing,
+    dataFingerprint: String, validationAccuracy: Double?
+  ) {
+    self.programVersion = programVersion
+    self.configuration = configuration
+    self.step = step
+    self.epoch = epoch
+    self.stepInEpoch = stepInEpoch
+    self.classNames = classNames
+    self.outputs = outputs
+    self.parameterCount = parameterCount
+    self.preprocessing = preprocessing
+    self.dataFingerprint = dataFingerprint
+    self.validationAccuracy = validationAccuracy
+  }
+}

@@ -1,0 +1,84 @@
+import Datasets
+import Networks
+
+extension TrainingConfiguration {
+  /// Checks what depends on the architecture and fills in its defaults, so that the echo in the run says everything.
+  ///
+  /// - Throws: `ConfigurationError` for an unknown network or images it cannot take.
+  public func resolved() throws(ConfigurationError) -> (TrainingConfiguration, Architecture) {
+    guard let architecture = Architecture.named(network) else {
+      let known = Architecture.all.map(\.name).joined(separator: ", ")
+      throw .invalid(source: "options", option: "network", reason: "'\(network)' is none of \(known)")
+    }
+    var result = self
+    let size = imageSize ?? architecture.imageSize
+    guard size >= architecture.smallestImageSize else {
+      throw .invalid(
+        source: "options", option: "image-size",
+        reason: "\(size) pixels; \(network) needs at least \(architecture.smallestImageSize)")
+    }
+    result.imageSize = size
+    result.learningRate = learningRate ?? architecture.learningRate
+    result.weightDecay = weightDecay ?? architecture.weightDecay
+    result.dropout = dropout ?? Double(architecture.dropout)
+    if positiveClass != nil { result.loss = .logistic }
+    return (result, architecture)
+  }
+
+  /// What the network is built for.
+  public func networkOptions(outputs: Int) -> NetworkOptions {
+    var options = NetworkOptions(outputs: outputs, imageSize: imageSize)
+    options.startsFromPretrained = initialWeights != nil
+    options.dropout = dropout.map { Float($0) }
+    options.synchronizedBatchNormalization = batchNorm == .global
+    guard interpretable else { return options }
+    var filters = InterpretableOptions()
+    filters.formulation = formulation
+    filters.filterGradient = filterGradient
+    filters.maskScale = maskScale
+    filters.normalizer = normalizer
+    filters.weight = filterLossWeight
+    filters.filterLossEnabled = filterLossWeight != 0
+    filters.negativeFilters = negativeFilters
+    options.interpretable = filters
+    return options
+  }
+
+  /// Learning rate over time, as a factor on `learningRate`.
+  func learningRateSchedule() -> LearningRateSchedule {
+    switch schedule {
+    case .constant: .constant
+    case .step: .step(factor: 0.1, epochs: stepEpochs)
+    case .logarithmic: .logarithmic(final: 0.1, epochs: epochs)
+    case .cosine: .cosine(final: 0, warmupEpochs: warmupEpochs)
+    }
+  }
+
+  /// The loss at the top.
+  public func taskLoss(outputs: Int) -> any Loss {
+    if outputs == 1 || loss == .logistic { return Logistic() }
+    return SoftmaxCrossEntropy()
+  }
+
+  /// Refuses to continue a run under other conditions: what changes the meaning of the weights or the statistics
+  /// must be as it was; how long and how fast may change.
+  func requireContinuation(of state: CheckpointState, _ path: String) throws(CheckpointError) {
+    let before = state.configuration
+    let fields: [(String, String, String)] = [
+      ("network", before.network, network),
+      ("interpretable", "\(before.interpretable)", "\(interpretable)"),
+      ("positive-class", before.positiveClass ?? "none", positiveClass ?? "none"),
+      ("loss", before.loss.rawValue, loss.rawValue),
+      ("image-size", "\(before.imageSize ?? 0)", "\(imageSize ?? 0)"),
+      ("formulation", before.formulation.rawValue, formulation.rawValue),
+      ("batch-size", "\(before.batchSize)", "\(batchSize)"),
+      ("accumulate", "\(before.accumulate)", "\(accumulate)"),
+      ("mean", before.mean.rawValue, mean.rawValue),
+      ("crop-margin", "\(before.cropMargin)", "\(cropMargin)"),
+      ("seed", "\(before.seed)", "\(seed)"),
+    ]
+    for (name, old, new) in fields where old != new {
+      throw .mismatch(path: path, reason: "\(name) was \(old) and is now \(new)")
+    }
+  }
+}
