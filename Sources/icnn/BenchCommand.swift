@@ -1,0 +1,55 @@
+import ArgumentParser
+import Communication
+import Datasets
+import Foundation
+import Networks
+import Tensors
+import Training
+
+/// `icnn bench`.
+struct BenchCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "bench", abstract: "Time training steps on synthetic input, also under mpirun.")
+
+  @Option(help: "alexnet, vgg-m, vgg-s, vgg16 or compact.") var network = "compact"
+  @Option(help: "Images per step on all ranks together.") var batchSize = 16
+  @Option(help: "Steps that are timed.") var steps = 10
+  @Option(help: "Steps before them that are not.") var warmupSteps = 2
+  @Option(help: "Classes.") var classes = 1000
+  @Option(help: "Side of the square input, in pixels. (default: the network's own)") var imageSize: Int?
+  @Flag(help: "The ordinary twin.") var ordinary = false
+  @Flag(help: "Print one JSON object.") var json = false
+  @OptionGroup var threads: ThreadOptions
+
+  func validate() throws {
+    guard steps >= 1, warmupSteps >= 0, batchSize >= 1, classes >= 1 else {
+      throw ValidationError("--steps, --batch-size and --classes take 1 or more, --warmup-steps 0 or more")
+    }
+  }
+
+  func run() throws {
+    try withRanks { communicator in
+      try threads.configure(communicator)
+      var configuration = TrainingConfiguration()
+      configuration.network = network
+      configuration.interpretable = !ordinary
+      configuration.imageSize = imageSize
+      configuration.batchSize = batchSize
+      let resolved = try onAllRanks(communicator) {
+        try configuration.validate(ranks: communicator.size)
+        return try configuration.resolved()
+      }
+      let bench = Benchmark(resolved.0, resolved.1, classes: classes, communicator)
+      let report = try bench.run(steps: steps, warmupSteps: warmupSteps)
+      guard communicator.rank == 0 else { return 0 }
+      if json {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys]
+        print(String(decoding: try encoder.encode(report), as: UTF8.self))
+      } else {
+        print(report.description)
+      }
+      return 0
+    }
+  }
+}

@@ -1,0 +1,66 @@
+import ArgumentParser
+import Communication
+import Tensors
+import Training
+
+/// `icnn train`.
+struct TrainCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "train",
+    abstract: "Train a network on a folder of images, alone or under mpirun.",
+    discussion: """
+      One process:  icnn train --data DIR --output RUN
+      Cluster:      mpirun -np 4 --hostfile hostfile icnn train --data DIR --output RUN
+      Continue:     the same with --resume, on any number of ranks.
+      """)
+
+  @OptionGroup var options: TrainOptions
+  @Option(help: ArgumentHelp("Run folder: configuration, metrics, checkpoints.", valueName: "run"))
+  var output: String
+  @Flag(help: "Continue from the newest valid checkpoint of the run.") var resume = false
+  @OptionGroup var threads: ThreadOptions
+  @Flag(help: "Single-process debug mode: check and describe every layer of the first steps.")
+  var debug = false
+  @Flag(help: "With --debug: compare gradients with finite differences.") var checkGradients = false
+
+  func run() throws {
+    let configuration = try options.configuration()
+    guard !configuration.data.isEmpty else {
+      throw ValidationError("--data is missing: give the folder of a data set (`icnn demo` needs none)")
+    }
+    guard !checkGradients || debug else { throw ValidationError("--check-gradients needs --debug") }
+    StopSignal.install()
+    try withRanks { communicator in
+      try threads.configure(communicator)
+      let console = Console(isSpeaking: communicator.rank == 0)
+      switch ICNN.blasCore {
+      case .corrected, .notCorrected: console.line(ICNN.blasCore.description)
+      case .suitable, .chosenByUser: break
+      }
+      let trainer = try Trainer(configuration, output: output, resume: resume, communicator, console)
+      if debug {
+        guard communicator.size == 1 else {
+          throw ExitError(
+            code: 64, "--debug is for a single process – \(communicator.size) ranks – leave out mpirun",
+            isShared: true)
+        }
+        try trainer.debug(checkGradients: checkGradients)
+        return 0
+      }
+      return try trainer.train() == .interrupted ? 85 : 0
+    }
+  }
+}
+
+/// Threads of each rank.
+struct ThreadOptions: ParsableArguments {
+  @Option(help: "Threads per rank. (default: the cores of the host, shared by its ranks)") var threads: Int?
+
+  /// Starts the thread pool.
+  func configure(_ communicator: any Communicator) throws {
+    if let threads, !(1...1024).contains(threads) {
+      throw ExitError(code: 64, "--threads \(threads) – expected 1 to 1024 – give fewer", isShared: true)
+    }
+    CPU.configure(threads: threads ?? max(1, CPU.usableCount / communicator.localSize))
+  }
+}

@@ -1,0 +1,134 @@
+import ArgumentParser
+import Datasets
+import Networks
+import Training
+
+extension TrainingConfiguration.LossName: ExpressibleByArgument {}
+extension InterpretableOptions.Formulation: ExpressibleByArgument {}
+extension InterpretableOptions.FilterGradient: ExpressibleByArgument {}
+extension InterpretableOptions.MaskScale: ExpressibleByArgument {}
+extension InterpretableOptions.Normalizer: ExpressibleByArgument {}
+extension TrainingConfiguration.Schedule: ExpressibleByArgument {}
+extension TrainingConfiguration.BatchNormalizationScope: ExpressibleByArgument {}
+extension Preprocessing.MeanKind: ExpressibleByArgument {}
+
+/// The flags of `icnn train` that set a `TrainingConfiguration`; what is not given keeps the file's value or the
+/// default.
+struct TrainOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp("YAML file with these options under the same names; flags win.", valueName: "file"))
+  var config: String?
+
+  @Option(help: ArgumentHelp("Data set: DIR/images/CLASS/FILE.jpg or DIR/CLASS/FILE.jpg.", valueName: "dir"))
+  var data: String?
+  @Option(help: "alexnet, vgg-m, vgg-s, vgg16 or compact. (default: compact)")
+  var network: String?
+  @Flag(inversion: .prefixedNo, help: .hidden) var interpretable: Bool?
+  @Flag(help: "Train the ordinary twin: no masks, no filter loss.") var ordinary = false
+  @Option(help: ArgumentHelp("Single-category training: this class against all others.", valueName: "name"))
+  var positiveClass: String?
+  @Option(help: "softmax or logistic. (default: softmax)") var loss: TrainingConfiguration.LossName?
+  @Option(
+    help: ArgumentHelp("Side of the square input, in pixels. (default: the network's own)", valueName: "n"))
+  var imageSize: Int?
+  @Option(help: ArgumentHelp("Safetensors file; layers are matched by name and shape.", valueName: "file"))
+  var initialWeights: String?
+
+  @Option(help: "paper (equations of CVPR 2018), released (the authors' code) or corrected. (default: paper)")
+  var formulation: InterpretableOptions.Formulation?
+  @Option(help: "single-term, exact or exact-constant-z. (default: single-term)")
+  var filterGradient: InterpretableOptions.FilterGradient?
+  @Option(help: "unit or tau (the paper's literal mask). (default: unit)")
+  var maskScale: InterpretableOptions.MaskScale?
+  @Option(help: "batch or running: maps that the normalisers run over. (default: batch)")
+  var normalizer: InterpretableOptions.Normalizer?
+  @Option(help: "Scale of the filter loss's weight. (default: 1; released: 0.1)") var filterLossWeight:
+    Double?
+  @Flag(help: "Single-category training: filters may belong to the counter-examples too.")
+  var negativeFilters = false
+
+  @Option(help: "Passes over the training images. (default: 30)") var epochs: Int?
+  @Option(help: "Optimiser steps; overrides --epochs.") var steps: Int?
+  @Option(help: "Images per step on all ranks together. (default: 32)") var batchSize: Int?
+  @Option(help: "Parts into which a batch is cut to save memory. (default: 1)") var accumulate: Int?
+  @Option(help: "Highest learning rate. (default: the network's own)") var learningRate: Double?
+  @Option(help: "Momentum. (default: 0.9)") var momentum: Double?
+  @Option(help: "L2 decay. (default: the network's own)") var weightDecay: Double?
+  @Option(help: "constant, step, cosine or log-spaced. (default: cosine)")
+  var schedule: TrainingConfiguration.Schedule?
+  @Option(help: "Linear warm-up, in epochs. (default: 1)") var warmupEpochs: Double?
+  @Option(help: "Step schedule: epochs between drops by ten. (default: 10)") var stepEpochs: Int?
+  @Option(help: "Dropout probability. (default: the network's own)") var dropout: Double?
+  @Option(
+    help: "Batch-norm statistics over the global batch or each rank's: global or local. (default: global)")
+  var batchNorm: TrainingConfiguration.BatchNormalizationScope?
+
+  @Option(help: "Mean that is subtracted: pixel, channel or none. (default: pixel)")
+  var mean: Preprocessing.MeanKind?
+  @Flag(inversion: .prefixedNo, help: "Random horizontal flips. (default: --flip)") var flip: Bool?
+  @Option(help: "Random crops: margin as a share of the input size. (default: 0.125)") var cropMargin: Double?
+  @Flag(help: "Leave unreadable images out instead of refusing to start.") var skipBadImages = false
+  @Option(help: "Threads that decode images, per rank. (default: 2)") var loaderThreads: Int?
+
+  @Option(help: "Seed of every random number. (default: 1)") var seed: UInt64?
+  @Option(help: "Epochs between validations. (default: 1)") var validateEvery: Int?
+  @Option(help: "Steps between checkpoints, or 'epoch'. (default: epoch)") var checkpointEvery: String?
+  @Option(help: "Checkpoints kept. (default: 3)") var keepCheckpoints: Int?
+  @Option(help: .hidden) var bucketMebibytes: Double?
+
+  /// Defaults ← file ← flags.
+  func configuration() throws -> TrainingConfiguration {
+    var c = try config.map { try TrainingConfiguration(yamlFile: $0) } ?? TrainingConfiguration()
+    set(&c.data, data)
+    set(&c.network, network)
+    set(&c.interpretable, interpretable)
+    if ordinary { c.interpretable = false }
+    set(&c.positiveClass, positiveClass)
+    set(&c.loss, loss)
+    set(&c.imageSize, imageSize)
+    set(&c.initialWeights, initialWeights)
+    set(&c.formulation, formulation)
+    set(&c.filterGradient, filterGradient)
+    set(&c.maskScale, maskScale)
+    set(&c.normalizer, normalizer)
+    set(&c.filterLossWeight, filterLossWeight)
+    if negativeFilters { c.negativeFilters = true }
+    set(&c.epochs, epochs)
+    set(&c.steps, steps)
+    set(&c.batchSize, batchSize)
+    set(&c.accumulate, accumulate)
+    set(&c.learningRate, learningRate)
+    set(&c.momentum, momentum)
+    set(&c.weightDecay, weightDecay)
+    set(&c.schedule, schedule)
+    set(&c.warmupEpochs, warmupEpochs)
+    set(&c.stepEpochs, stepEpochs)
+    set(&c.dropout, dropout)
+    set(&c.batchNorm, batchNorm)
+    set(&c.mean, mean)
+    set(&c.flip, flip)
+    set(&c.cropMargin, cropMargin)
+    if skipBadImages { c.skipBadImages = true }
+    set(&c.loaderThreads, loaderThreads)
+    set(&c.seed, seed)
+    set(&c.validateEvery, validateEvery)
+    if let checkpointEvery {
+      c.checkpointEverySteps = checkpointEvery == "epoch" ? nil : Int(checkpointEvery)
+      if checkpointEvery != "epoch" && c.checkpointEverySteps == nil {
+        throw ValidationError(
+          "--checkpoint-every takes a number of steps or 'epoch', not '\(checkpointEvery)'")
+      }
+    }
+    set(&c.keepCheckpoints, keepCheckpoints)
+    set(&c.bucketMebibytes, bucketMebibytes)
+    return c
+  }
+
+  private func set<Value>(_ target: inout Value, _ value: Value?) {
+    if let value { target = value }
+  }
+
+  private func set<Value>(_ target: inout Value?, _ value: Value?) {
+    if let value { target = value }
+  }
+}
