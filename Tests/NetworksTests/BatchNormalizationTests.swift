@@ -105,18 +105,21 @@ import Testing
 
   @Test("gradients match finite differences", arguments: [true, false])
   func finiteDifferences(training: Bool) throws {
-    let layer = BatchNormalization("bn", channels: 5)
+    let gamma = randomValues(5, seed: 8, 0.5, 1.5)
+    let (layer, store) = makeLayer(5, gamma: gamma, beta: randomValues(5, seed: 9))
     for c in 0..<5 {
       layer.runningMean.values[c] = 0.1 * Double(c)
       layer.runningVariance.values[c] = 0.5 + Double(c)
     }
     let context = StepContext()
     context.mode = training ? .training : .evaluation
-    let check = try FiniteDifferences(
-      layer, Shape(batch: 3, channels: 5, height: 2, width: 3), .blocked, values: randomValues(90, seed: 7),
-      context: context, step: 1e-2, samples: 90)
-    #expect(check.inputError < 2e-3 && check.paddingStaysZero)
-    for (name, error) in check.parameterErrors { #expect(error < 1e-3, "\(name)") }
+    var check = GradientCheck()
+    check.tolerance = 2e-3
+    check.maximumSamples = 90
+    let x = randomTensor(Shape(batch: 3, channels: 5, height: 2, width: 3), .blocked, seed: 7)
+    let report = try check.run(layer, x, context)
+    #expect(report.passes && report.checked == 100, "\(report.mismatches)")
+    withExtendedLifetime(store) {}
   }
 
   @Test("evaluation uses the running statistics and leaves them alone")
@@ -173,7 +176,7 @@ import Testing
     let gamma = randomValues(20, seed: 10, 0.5, 2)
     let beta = randomValues(20, seed: 11)
 
-    func share(_ first: Int, _ count: Int, _ exchange: any StatisticsExchange) throws -> Share {
+    @Sendable func share(_ first: Int, _ count: Int, _ exchange: any StatisticsExchange) throws -> Share {
       let (layer, store) = makeLayer(20, gamma: gamma, beta: beta, synchronized: synchronized)
       let context = StepContext(exchange: exchange)
       let range = first * shape.features..<(first + count) * shape.features
@@ -189,7 +192,7 @@ import Testing
     }
 
     let whole = try share(0, 7, LocalStatistics())
-    let shares = try StatisticsGroup.run(ranks: 3) { rank, exchange in
+    let shares = try ThreadedStatistics.run(3) { rank, exchange in
       try share(counts[..<rank].reduce(0, +), counts[rank], exchange)
     }
     for part in shares {

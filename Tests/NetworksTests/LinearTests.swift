@@ -55,12 +55,16 @@ import Testing
   @Test("gradients match finite differences", arguments: [true, false])
   func finiteDifferences(bias: Bool) throws {
     let layer = Linear("fc", inputs: 12, outputs: 7, bias: bias)
-    let check = try FiniteDifferences(
-      layer, Shape(batch: 3, features: 12), .flat, values: randomValues(36, seed: 5), context: StepContext(),
-      step: 0.1)
-    #expect(check.inputError < 1e-4)
-    #expect(check.parameterErrors.count == (bias ? 2 : 1))
-    for (name, error) in check.parameterErrors { #expect(error < 1e-4, "\(name)") }
+    let store = ParameterStore(layer.parameters)
+    store.initialize(seed: 1)
+    var check = GradientCheck()
+    check.step = 0.1
+    check.tolerance = 1e-4
+    check.maximumSamples = 100
+    let x = randomTensor(Shape(batch: 3, features: 12), .flat, seed: 5)
+    let report = try check.run(layer, x, StepContext())
+    #expect(report.passes, "\(report.mismatches)")
+    #expect(report.checked == 36 + 84 + (bias ? 7 : 0))
   }
 
   @Test("a first layer computes no input gradient")

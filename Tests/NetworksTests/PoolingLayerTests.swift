@@ -19,10 +19,13 @@ import Testing
 
   @Test("gradient of the maximum matches finite differences", arguments: windows)
   func maximum(_ window: PoolingWindow) throws {
-    let check = try FiniteDifferences(
-      MaxPooling("pool", window), shape, .blocked, values: distinctValues, context: StepContext(), samples: 90
-    )
-    #expect(check.inputError < 1e-3 && check.paddingStaysZero)
+    var check = GradientCheck()
+    check.tolerance = 1e-3
+    check.maximumSamples = 90
+    let x = Tensor(shape, .blocked)
+    x.fill(from: distinctValues)
+    let report = try check.run(MaxPooling("pool", window), x, StepContext())
+    #expect(report.passes && report.checked == 90, "\(report.mismatches)")
   }
 
   @Test("gradient of the average matches finite differences", arguments: windows)
@@ -31,10 +34,11 @@ import Testing
       AveragePooling("pool", window), AveragePooling("pool", window, divisor: .mapCells),
       AveragePooling(global: "pool"),
     ] {
-      let check = try FiniteDifferences(
-        layer, shape, .blocked, values: randomValues(shape.batch * shape.features, seed: 2),
-        context: StepContext(), step: 0.1)
-      #expect(check.inputError < 1e-3 && check.paddingStaysZero)
+      var check = GradientCheck()
+      check.step = 0.1
+      check.tolerance = 1e-3
+      let report = try check.run(layer, randomTensor(shape, .blocked, seed: 2), StepContext())
+      #expect(report.passes && report.checked == 60, "\(report.mismatches)")
     }
   }
 
