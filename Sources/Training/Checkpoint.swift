@@ -95,6 +95,9 @@ public struct Checkpoint: Sendable {
         throw .damaged(path: path, reason: "its checksum is \(actual), \(checksum) was written")
       }
     }
+    guard listing == Self.listing(expected) else {
+      throw .damaged(path: checksumPath, reason: "it is not as it was written")
+    }
     let statePath = directory + "/" + Self.stateFile
     guard let json = try? Data(contentsOf: URL(fileURLWithPath: statePath)),
       let object = try? JSONSerialization.jsonObject(with: json) as? [String: Any],
@@ -274,9 +277,15 @@ public struct Checkpoint: Sendable {
       throw .cannotWrite(path: folder + "/" + stateFile, reason: "the state cannot be encoded")
     }
     let stateChecksum = try writeFile(Array(json) + [0x0A], to: folder + "/" + stateFile)
-    let listing =
-      "\(modelChecksum)  \(modelFile)\n\(optimizerChecksum)  \(optimizerFile)\n\(stateChecksum)  \(stateFile)\n"
+    let listing = Self.listing([
+      modelFile: modelChecksum, optimizerFile: optimizerChecksum, stateFile: stateChecksum,
+    ])
     _ = try writeFile(Array(listing.utf8), to: folder + "/" + checksumFile)
+  }
+
+  /// The text of CHECKSUMS, as xxh128sum writes it.
+  private static func listing(_ checksums: [String: String]) -> String {
+    checksums.sorted { $0.key < $1.key }.map { "\($0.value)  \($0.key)\n" }.joined()
   }
 
   private static func writeFile(_ bytes: [UInt8], to path: String) throws(CheckpointError) -> String {

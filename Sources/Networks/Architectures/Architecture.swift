@@ -28,13 +28,20 @@ public struct Architecture: Sendable {
   public func build(
     _ options: NetworkOptions, gradientStorage: ((_ count: Int) -> UnsafeMutablePointer<Float>)? = nil
   ) -> Network {
+    let builder = layers(options)
+    return Network(
+      name: name, inputShape: builder.inputShape, layers: builder.layers, gradientStorage: gradientStorage)
+  }
+
+  /// The layers, whose parameters have no memory yet.
+  func layers(_ options: NetworkOptions) -> NetworkBuilder {
     let size = options.imageSize ?? imageSize
     precondition(
-      size >= smallestImageSize, "\(name): images of \(size) pixels; at least \(smallestImageSize) are needed"
-    )
+      size >= smallestImageSize,
+      "\(name): images of \(size) pixels; at least \(smallestImageSize) are needed")
     let input = Shape(batch: 1, channels: 3, height: size, width: size)
     var builder = NetworkBuilder(input: input, options, defaultDropout: dropout)
     assemble(&builder)
-    return Network(name: name, inputShape: input, layers: builder.layers, gradientStorage: gradientStorage)
+    return builder
   }
 }

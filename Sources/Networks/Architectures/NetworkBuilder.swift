@@ -4,14 +4,21 @@ import Tensors
 struct NetworkBuilder {
   /// The layers so far.
   private(set) var layers: [any Layer] = []
+  /// Shape of one image.
+  let inputShape: Shape
   /// Shape of the last layer's output for one image.
   private(set) var shape: Shape
+  /// Shapes of the maps that are masked.
+  private(set) var maskShapes: [Shape] = []
   /// What the network is built for.
   let options: NetworkOptions
   private let dropoutRate: Float
-  private var interpretableCount = 0
+
+  /// Learned values of all layers.
+  var parameterCount: Int { layers.flatMap(\.parameters).reduce(0) { $0 + $1.count } }
 
   init(input: Shape, _ options: NetworkOptions, defaultDropout: Float) {
+    inputShape = input
     shape = input
     self.options = options
     dropoutRate = options.dropout ?? defaultDropout
@@ -112,8 +119,8 @@ struct NetworkBuilder {
   private mutating func mask(_ interpretable: InterpretableOptions) {
     append(
       InterpretableMask(
-        "interpretable.mask\(interpretableCount)", shape: shape, categories: max(options.outputs, 2),
+        "interpretable.mask\(maskShapes.count)", shape: shape, categories: max(options.outputs, 2),
         outputs: options.outputs, options: interpretable))
-    interpretableCount += 1
+    maskShapes.append(shape)
   }
 }

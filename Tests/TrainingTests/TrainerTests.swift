@@ -1,0 +1,103 @@
+import Foundation
+import Testing
+
+@testable import Training
+
+@Suite("Trainer") struct TrainerTests {
+  private static let steps = 12
+
+  @Test("N ranks give the losses and categories of one", arguments: [2, 3, 4])
+  func ranksEqualOne(ranks: Int) throws {
+    let configuration = SmallRun.configuration(steps: Self.steps)
+    let (one, many) = try SmallRun.withFolder { folder in
+      (
+        try SmallRun.train(configuration, ranks: 1, output: folder + "/one"),
+        try SmallRun.train(configuration, ranks: ranks, output: folder + "/many")
+      )
+    }
+    try #require(one.losses.count == Self.steps && many.losses.count == Self.steps)
+    #expect(abs(one.losses[0] - many.losses[0]) <= 1e-5 * abs(one.losses[0]))
+    for (a, b) in zip(one.losses, many.losses) { #expect(abs(a - b) <= 1e-2 * abs(a)) }
+    #expect(one.filtersPerCategory.prefix(8) == many.filtersPerCategory.prefix(8))
+  }
+
+  @Test("local batch norm is another computation on two ranks")
+  func localBatchNormDiffers() throws {
+    var configuration = SmallRun.configuration(steps: 1)
+    configuration.batchNorm = .local
+    let (one, two) = try SmallRun.withFolder { folder in
+      (
+        try SmallRun.train(configuration, ranks: 1, output: folder + "/one"),
+        try SmallRun.train(configuration, ranks: 2, output: folder + "/two")
+      )
+    }
+    #expect(abs(one.losses[0] - two.losses[0]) > 1e-4 * abs(one.losses[0]))
+  }
+
+  @Test("a resumed run equals an uninterrupted one bit for bit, also in mid-epoch", arguments: [1, 2])
+  func resume(ranks: Int) throws {
+    try SmallRun.withFolder { folder in
+      let whole = try SmallRun.train(
+        SmallRun.configuration(steps: 10), ranks: ranks, output: folder + "/whole")
+      // Epochs have four steps: the interruption after step 6 falls into the second.
+      let half = try SmallRun.train(
+        SmallRun.configuration(steps: 6), ranks: ranks, output: folder + "/halves")
+      #expect(half.state?.stepInEpoch == 2)
+      let rest = try SmallRun.train(
+        SmallRun.configuration(steps: 10), ranks: ranks, output: folder + "/halves", resume: true)
+      #expect(half.losses + rest.losses == whole.losses)
+      #expect(rest.files == whole.files)
+    }
+  }
+
+  @Test("a run resumes on another number of ranks")
+  func resumeElsewhere() throws {
+    try SmallRun.withFolder { folder in
+      let whole = try SmallRun.train(SmallRun.configuration(steps: 8), ranks: 1, output: folder + "/whole")
+      _ = try SmallRun.train(SmallRun.configuration(steps: 4), ranks: 3, output: folder + "/parts")
+      let rest = try SmallRun.train(
+        SmallRun.configuration(steps: 8), ranks: 2, output: folder + "/parts", resume: true)
+      #expect(rest.losses.count == 4)
+      for (a, b) in zip(rest.losses, whole.losses.suffix(4)) { #expect(abs(a - b) <= 1e-2 * abs(b)) }
+    }
+  }
+
+  @Test("a run is continued only under the conditions it began with")
+  func continuation() throws {
+    try SmallRun.withFolder { folder in
+      _ = try SmallRun.train(SmallRun.configuration(steps: 1), ranks: 1, output: folder + "/run")
+      var other = SmallRun.configuration(steps: 2)
+      other.seed = 2
+      let error = #expect(throws: ExitError.self) {
+        try SmallRun.train(other, ranks: 1, output: folder + "/run", resume: true)
+      }
+      #expect(error?.code == 65)
+      #expect(error?.description.contains("seed was 1 and is now 2") == true)
+      let again = #expect(throws: ExitError.self) {
+        try SmallRun.train(SmallRun.configuration(steps: 2), ranks: 1, output: folder + "/run")
+      }
+      #expect(again?.code == 64)
+    }
+  }
+
+  @Test("a numerical breakdown ends all ranks alike, names step, rank and layer, and leaves the checkpoint")
+  func breakdown() throws {
+    try SmallRun.withFolder { folder in
+      var configuration = SmallRun.configuration(steps: 20)
+      configuration.checkpointEverySteps = 1
+      _ = try SmallRun.train(
+        {
+          var short = configuration
+          short.steps = 1
+          return short
+        }(), ranks: 2, output: folder)
+      configuration.learningRate = 1e30
+      let error = #expect(throws: ExitError.self) {
+        try SmallRun.train(configuration, ranks: 2, output: folder, resume: true)
+      }
+      #expect(error?.code == 70)
+      #expect(error?.isShared == true)
+      #expect(try SmallRun.values(folder).allSatisfy(\.isFinite))
+    }
+  }
+}

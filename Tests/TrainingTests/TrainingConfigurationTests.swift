@@ -1,0 +1,74 @@
+import Foundation
+import Testing
+
+@testable import Training
+
+@Suite("TrainingConfiguration") struct TrainingConfigurationTests {
+  @Test("YAML overrides the defaults, and the echo reads back the same")
+  func roundTrip() throws {
+    let text =
+      "batch-size: 48\nlearning-rate: 0.5\nformulation: corrected\nflip: false\nsteps: 9\nmean: channel\n"
+    let configuration = try TrainingConfiguration(yaml: text, source: "test")
+    #expect(configuration.batchSize == 48 && configuration.learningRate == 0.5 && configuration.steps == 9)
+    #expect(configuration.formulation == .released(corrected: true))
+    #expect(!configuration.flip && configuration.mean == .channel)
+    #expect(configuration.epochs == TrainingConfiguration().epochs)
+    #expect(try TrainingConfiguration(yaml: configuration.yaml(), source: "echo") == configuration)
+    #expect(try TrainingConfiguration(yaml: "", source: "empty") == TrainingConfiguration())
+  }
+
+  @Test("an unknown option is refused with the nearest known one")
+  func unknownOption() throws {
+    let error = #expect(throws: ConfigurationError.self) {
+      try TrainingConfiguration(yaml: "batch-sise: 3", source: "run.yaml")
+    }
+    #expect(error?.exitCode == 78)
+    #expect(error?.description.contains("did you mean 'batch-size'?") == true)
+    #expect(error?.description.contains("run.yaml") == true)
+  }
+
+  @Test(
+    "values of the wrong kind are refused",
+    arguments: ["batch-size: many", "formulation: mine", "- 1", "a: [", "flip: 7.5"])
+  func wrongKind(text: String) {
+    #expect(throws: ConfigurationError.self) { try TrainingConfiguration(yaml: text, source: "test") }
+  }
+
+  @Test("a missing file is code 66")
+  func missingFile() {
+    let error = #expect(throws: ConfigurationError.self) {
+      try TrainingConfiguration(yamlFile: "/nonexistent/x.yaml")
+    }
+    #expect(error?.exitCode == 66)
+  }
+
+  @Test("ranges are checked")
+  func ranges() throws {
+    try TrainingConfiguration().validate(ranks: 4)
+    let changes: [(inout TrainingConfiguration) -> Void] = [
+      { $0.batchSize = 3 }, { $0.accumulate = 5 }, { $0.epochs = 0 }, { $0.steps = 0 }, { $0.imageSize = 8 },
+      { $0.learningRate = -1 }, { $0.momentum = 1 }, { $0.weightDecay = -1 }, { $0.dropout = 1 },
+      { $0.filterLossWeight = -1 }, { $0.cropMargin = 2 }, { $0.keepCheckpoints = 0 },
+      { $0.bucketMebibytes = 0 },
+    ]
+    for change in changes {
+      var configuration = TrainingConfiguration()
+      change(&configuration)
+      #expect(throws: ConfigurationError.self) { try configuration.validate(ranks: 4) }
+    }
+  }
+
+  @Test("the network's own values are filled in")
+  func resolved() throws {
+    let (configuration, architecture) = try TrainingConfiguration().resolved()
+    #expect(configuration.imageSize == architecture.imageSize)
+    #expect(configuration.learningRate == architecture.learningRate)
+    var unknown = TrainingConfiguration()
+    unknown.network = "lenet"
+    #expect(throws: ConfigurationError.self) { try unknown.resolved() }
+    var small = TrainingConfiguration()
+    small.network = "alexnet"
+    small.imageSize = 40
+    #expect(throws: ConfigurationError.self) { try small.resolved() }
+  }
+}
