@@ -1,0 +1,119 @@
+import Foundation
+import TestSupport
+import Testing
+
+@Suite("Commands", .serialized) struct CommandTests {
+  @Test("threads change nothing, instruction sets only the last bits")
+  func threadsAndInstructionSets() throws {
+    try Program.withFolder { folder in
+      let runs: [(name: String, threads: String, isa: String)] = [
+        ("one", "1", ""), ("two", "2", ""), ("avx2", "1", "avx2"), ("portable", "1", "portable"),
+      ]
+      for run in runs {
+        let arguments =
+          Program.training(folder + "/" + run.name, "--steps", "4") + ["--threads", run.threads]
+        let outcome = try Program.run(arguments, environment: run.isa.isEmpty ? [:] : ["ICNN_ISA": run.isa])
+        try #require(outcome.exitCode == 0, "\(outcome.stderr)")
+      }
+      #expect(try Program.newest(folder + "/one") == Program.newest(folder + "/two"))
+      let expected = try Program.losses(folder + "/one")
+      for name in ["avx2", "portable"] {
+        for (a, b) in zip(expected, try Program.losses(folder + "/" + name)) {
+          #expect(abs(a - b) < 1e-2 * abs(a))
+        }
+        #expect(abs(try Program.losses(folder + "/" + name)[0] - expected[0]) < 1e-4 * expected[0])
+      }
+    }
+  }
+
+  @Test("a trained network is described, evaluated and used")
+  func use() throws {
+    try Program.withFolder { folder in
+      let run = folder + "/run"
+      #expect(try Program.run(Program.training(run, "--steps", "5")).exitCode == 0)
+      let info = try Program.run(["info", run])
+      #expect(info.exitCode == 0 && info.stdout.contains("interpretable.mask1"))
+      let state = try JSONSerialization.jsonObject(
+        with: Data(try Program.run(["info", run, "--json"]).stdout.utf8))
+      #expect((state as? [String: Any])?["step"] as? Int == 5)
+
+      let evaluation = try Program.run(["evaluate", "--checkpoint", run, "--data", Program.data, "--json"])
+      let result = try #require(
+        try JSONSerialization.jsonObject(with: Data(evaluation.stdout.utf8)) as? [String: Any])
+      let logged = try Program.metrics(run, "accuracy", of: "validation").last as? Double
+      #expect(abs((result["accuracy"] as? Double ?? -1) - (logged ?? -2)) < 1e-6)
+      let confusion = try #require(result["confusion"] as? [[Int]])
+      #expect(confusion.flatMap { $0 }.reduce(0, +) == result["images"] as? Int)
+
+      let classes = try FileManager.default.contentsOfDirectory(atPath: Program.data + "/images").sorted()
+      let folderOfClass = Program.data + "/images/" + classes[0]
+      let image =
+        folderOfClass + "/" + (try FileManager.default.contentsOfDirectory(atPath: folderOfClass))[0]
+      let prediction = try Program.run(["predict", "--checkpoint", run, image, "--json"])
+      let object = try #require(
+        try JSONSerialization.jsonObject(with: Data(prediction.stdout.utf8)) as? [String: Any])
+      let probabilities = try #require(object["probabilities"] as? [[String: Any]])
+      #expect(probabilities.compactMap { $0["class"] as? String } == classes)
+      #expect(abs(probabilities.compactMap { $0["probability"] as? Double }.reduce(0, +) - 1) < 1e-6)
+    }
+  }
+
+  @Test("the doctor knows the machine")
+  func doctor() throws {
+    let text = try Program.run(["doctor"])
+    #expect(text.exitCode == 0 && text.stdout.contains("OpenBLAS core"))
+    let json = try JSONSerialization.jsonObject(
+      with: Data(try Program.run(["doctor", "--json"]).stdout.utf8))
+    #expect((json as? [String: Any])?["facts"] != nil)
+  }
+
+  @Test("the debug mode describes every layer and checks gradients")
+  func debug() throws {
+    try Program.withFolder { folder in
+      let run = try Program.run(
+        Program.training(folder + "/run", "--steps", "2", "--debug", "--check-gradients", "--dropout", "0"))
+      #expect(run.stderr.contains("features.0.weight: analytic"))
+      #expect(run.exitCode == 0, "\(run.stderr)")
+      #expect(run.stderr.contains("interpretable.mask0"))
+    }
+  }
+
+  @Test("synthesizing twice gives the same bytes, and never over something")
+  func synthesize() throws {
+    try Program.withFolder { folder in
+      let arguments = ["--categories", "2", "--images-per-category", "5", "--image-size", "16"]
+      for name in ["a", "b"] {
+        #expect(
+          try Program.run(["data", "synthesize", "--output", folder + "/" + name] + arguments).exitCode == 0)
+      }
+      let files = try #require(FileManager.default.subpaths(atPath: folder + "/a"))
+      #expect(files.filter { $0.hasSuffix(".png") }.count > 10)
+      for file in files {
+        #expect(
+          FileManager.default.contentsEqual(atPath: folder + "/a/" + file, andPath: folder + "/b/" + file))
+      }
+      #expect(try Program.run(["data", "synthesize", "--output", folder + "/a"] + arguments).exitCode == 64)
+    }
+  }
+
+  @Test("the demo tells the whole story")
+  func demo() throws {
+    try Program.withFolder { folder in
+      let run = try Program.run([
+        "demo", "--output", folder + "/demo", "--epochs", "1", "--images-per-category", "5", "--image-size",
+        "16",
+      ])
+      #expect(run.exitCode == 0, "\(run.stderr)")
+      #expect(
+        run.stdout.contains("ordinary, one process") && run.stdout.contains("interpretable, mpirun -np 2"))
+    }
+  }
+
+  @Test(
+    "every command explains itself",
+    arguments: ["train", "evaluate", "predict", "info", "doctor", "bench", "data", "demo"])
+  func help(command: String) throws {
+    let run = try Program.run([command, "--help"])
+    #expect(run.exitCode == 0 && run.stdout.contains("OVERVIEW"))
+  }
+}

@@ -1,0 +1,142 @@
+import Communication
+import Foundation
+import TestSupport
+import Testing
+
+@Suite(
+  "Ranks under mpirun", .serialized, .enabled(if: MPIRun.launcher != nil, "mpirun is not installed"),
+  .enabled(if: Communicators.supportsMPI, "built without MPI"))
+struct EquivalenceTests {
+  @Test("N ranks give the losses and categories of one")
+  func ranksEqualOne() throws {
+    try Program.withFolder { folder in
+      for ranks in 1...4 {
+        let run = try Program.run(ranks: ranks, Program.training(folder + "/\(ranks)", "--steps", "12"))
+        #expect(run.exitCode == 0, "\(run.stderr)")
+      }
+      let one = try Program.losses(folder + "/1")
+      try #require(one.count == 12)
+      let categories = try Self.categories(folder + "/1")
+      for ranks in 2...4 {
+        let many = try Program.losses(folder + "/\(ranks)")
+        try #require(many.count == 12)
+        #expect(abs(one[0] - many[0]) <= 1e-5 * abs(one[0]))
+        for (a, b) in zip(one, many) { #expect(abs(a - b) <= 1e-2 * abs(a)) }
+        #expect(try Self.categories(folder + "/\(ranks)").prefix(4) == categories.prefix(4))
+      }
+    }
+  }
+
+  private static func categories(_ run: String) throws -> [[[Int]]] {
+    try Program.metrics(run, "filters").map { step in
+      (step as? [[String: Any]] ?? []).map { $0["filters_per_category"] as? [Int] ?? [] }
+    }
+  }
+
+  @Test("a killed run, resumed, ends with the bits of an undisturbed one", arguments: [1, 2])
+  func killed(ranks: Int) throws {
+    try Program.withFolder { folder in
+      let arguments = { (name: String) in
+        Program.training(folder + "/" + name, "--steps", "40", "--checkpoint-every", "3")
+      }
+      let whole = try Program.run(ranks: ranks, arguments("whole"))
+      try #require(whole.exitCode == 0, "\(whole.stderr)")
+
+      let process =
+        ranks == 1
+        ? try Program.start(arguments("killed"))
+        : try MPIRun.start(
+          np: ranks, executable: Program.executable, arguments: arguments("killed"), timeoutSeconds: 120)
+      // Some moment after the first checkpoint: it differs from run to run, the result must not.
+      while Program.checkpoints(folder + "/killed").isEmpty { usleep(20_000) }
+      usleep(UInt32.random(in: 0..<300_000))
+      let victim = ranks == 1 ? process.processIdentifier : try Self.rank(of: process.processIdentifier)
+      kill(victim, SIGKILL)
+      let died = process.wait()
+      #expect(died.exitCode == 137 && !died.timedOut)
+      let resumed = try Program.run(ranks: ranks, arguments("killed") + ["--resume"])
+      #expect(resumed.exitCode == 0, "\(resumed.stderr)")
+      for file in ["model.safetensors", "optimizer.safetensors", "state.json"] {
+        #expect(
+          try Program.newest(folder + "/killed", file) == Program.newest(folder + "/whole", file), "\(file)")
+      }
+    }
+  }
+
+  /// A child of mpirun that runs our program.
+  private static func rank(of launcher: Int32) throws -> Int32 {
+    for name in try FileManager.default.contentsOfDirectory(atPath: "/proc") {
+      guard let pid = Int32(name),
+        let status = try? String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8)
+      else { continue }
+      if status.contains("Name:\ticnn\n") && status.contains("PPid:\t\(launcher)\n") { return pid }
+    }
+    throw CocoaError(.fileNoSuchFile)
+  }
+
+  @Test("two ranks with different data refuse to start and name the field")
+  func differentData() throws {
+    try Program.withFolder { folder in
+      let other = folder + "/other"
+      try FileManager.default.copyItem(atPath: Program.data, toPath: other)
+      let victim =
+        other + "/images/" + (try FileManager.default.contentsOfDirectory(atPath: other + "/images")[0])
+      let image = try FileManager.default.contentsOfDirectory(atPath: victim)[0]
+      let annotations = try String(contentsOfFile: other + "/annotations.jsonl", encoding: .utf8)
+      try annotations.split(separator: "\n").filter {
+        !$0.contains(victim.split(separator: "/").last! + "/" + image)
+      }.joined(separator: "\n")
+        .write(toFile: other + "/annotations.jsonl", atomically: true, encoding: .utf8)
+      try FileManager.default.removeItem(atPath: victim + "/" + image)
+      // The data folder is the same path on both hosts, its content is not: a link per rank.
+      let script = folder + "/rank.sh"
+      try """
+      #!/bin/sh
+      ln -s "$1" "\(folder)/data-$OMPI_COMM_WORLD_RANK"
+      cd "\(folder)" && mkdir -p "host-$OMPI_COMM_WORLD_RANK" && cd "host-$OMPI_COMM_WORLD_RANK"
+      if [ "$OMPI_COMM_WORLD_RANK" = 0 ]; then ln -s "\(Program.data)" data; else ln -s "\(other)" data; fi
+      exec "\(Program.executable.path)" train --data data --output "\(folder)/run" --image-size 16 --steps 2
+      """.write(toFile: script, atomically: true, encoding: .utf8)
+      let run = try MPIRun.run(
+        np: 2, executable: URL(fileURLWithPath: "/bin/sh"), arguments: [script, Program.data],
+        timeoutSeconds: 60)
+      #expect(run.exitCode == 78, "\(run.stderr)")
+      #expect(run.stderr.contains("data-set fingerprint: rank 0 has") && run.stderr.contains("rank 1 has"))
+    }
+  }
+
+  @Test("all ranks' errors are told once")
+  func toldOnce() throws {
+    try Program.withFolder { folder in
+      let missing = try Program.run(ranks: 2, Program.training(folder + "/run", data: "/nonexistent"))
+      #expect(missing.exitCode == 66)
+      #expect(missing.stderr.components(separatedBy: "error: ").count == 2, "\(missing.stderr)")
+      let few = try Program.run(
+        ranks: 3, ["train", "--data", Program.data, "--output", folder + "/few", "--batch-size", "2"])
+      #expect(few.exitCode == 78)
+      #expect(few.stderr.contains("2 images cannot be shared by 3 ranks"))
+      let debug = try Program.run(ranks: 2, Program.training(folder + "/debug", "--steps", "1", "--debug"))
+      #expect(debug.exitCode == 64)
+    }
+  }
+
+  @Test("bench runs on two ranks and prints one object")
+  func bench() throws {
+    let run = try Program.run(
+      ranks: 2,
+      [
+        "bench", "--network", "compact", "--image-size", "16", "--batch-size", "4", "--steps", "2",
+        "--classes", "3", "--threads", "1", "--json",
+      ])
+    #expect(run.exitCode == 0, "\(run.stderr)")
+    let report = try #require(
+      try JSONSerialization.jsonObject(with: Data(run.stdout.utf8)) as? [String: Any], "\(run.stdout)")
+    let fields: Set = [
+      "network", "batch_size", "ranks", "threads", "isa", "images_per_second", "step_ms_median",
+      "step_ms_min",
+      "forward_ms", "backward_ms", "communication_ms", "update_ms", "peak_memory_mb",
+    ]
+    #expect(fields.isSubset(of: Set(report.keys)))
+    #expect(report["ranks"] as? Int == 2)
+  }
+}
