@@ -58,6 +58,7 @@ release: dependencies
 
 .PHONY: bench
 bench: release
+	$(ICNN) bench --network compact --batch-size $(BATCH_SIZE) --steps $(STEPS) --ordinary
 	$(ICNN) bench --network compact --batch-size $(BATCH_SIZE) --steps $(STEPS)
 	$(ICNN) bench --network $(NETWORK) --batch-size $(BATCH_SIZE) --steps $(STEPS) --ordinary
 	$(ICNN) bench --network $(NETWORK) --batch-size $(BATCH_SIZE) --steps $(STEPS)

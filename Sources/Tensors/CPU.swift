@@ -27,6 +27,13 @@ public enum CPU {
     SystemFile.read("/proc/self/status").flatMap(allowedCount(inStatus:)) ?? 1
   }
 
+  /// The same as the system lists them ("0-3,8"); empty where it does not say.
+  public static var allowedList: String {
+    let status = SystemFile.read("/proc/self/status") ?? ""
+    let line = status.split(separator: "\n").first { $0.hasPrefix("Cpus_allowed_list:") }
+    return line.map { $0.dropFirst("Cpus_allowed_list:".count).filter { !$0.isWhitespace } } ?? ""
+  }
+
   /// Processors' worth of time that the control group grants (container limits), or nil without a limit.
   public static var quota: Double? { cgroupQuota(read: SystemFile.read) }
 

@@ -17,7 +17,7 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
   public enum BatchNormalizationScope: String, Codable, Sendable, CaseIterable { case global, local }
   // MARK: what is learned
 
-  /// Folder of the data set. Empty: the built-in synthetic parts.
+  /// Folder of the data set.
   public var data = ""
   /// Architecture.
   public var network = "compact"
@@ -132,7 +132,7 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
     case loaderThreads = "loader-threads"
     case seed
     case validateEvery = "validate-every"
-    case checkpointEverySteps = "checkpoint-every-steps"
+    case checkpointEverySteps = "checkpoint-every"
     case keepCheckpoints = "keep-checkpoints"
     case bucketMebibytes = "bucket-mebibytes"
   }
@@ -156,7 +156,7 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
     guard let values = (loaded ?? [String: Any]()) as? [String: Any] else {
       throw .invalid(source: source, option: "", reason: "a mapping of options to values is expected")
     }
-    let known = Set(CodingKeys.allCases.map(\.rawValue))
+    let known = Set(CodingKeys.allCases.map(\.rawValue)).union(["ordinary"])
     if let unknown = values.keys.sorted().first(where: { !known.contains($0) }) {
       throw .unknownOption(source: source, option: unknown, nearest: Self.nearest(to: unknown, in: known))
     }
@@ -164,7 +164,7 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
       // The defaults as a dictionary, the file's values over them, decoded again: absent options keep defaults.
       let defaults = try JSONSerialization.jsonObject(with: JSONEncoder().encode(TrainingConfiguration()))
       var merged = defaults as? [String: Any] ?? [:]
-      merged.merge(values) { $1 }
+      merged.merge(Self.canonical(values)) { $1 }
       guard JSONSerialization.isValidJSONObject(merged) else {
         throw ConfigurationError.invalid(
           source: source, option: "", reason: "a value is neither number nor text")
@@ -177,6 +177,15 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
     } catch {
       throw .invalid(source: source, option: "", reason: "\(error)")
     }
+  }
+
+  /// Two flags say in their own way what one value holds: `ordinary` the opposite of `interpretable`, and
+  /// `checkpoint-every: epoch` that there is no number of steps.
+  private static func canonical(_ values: [String: Any]) -> [String: Any] {
+    var result = values
+    if let ordinary = result.removeValue(forKey: "ordinary") as? Bool { result["interpretable"] = !ordinary }
+    if result["checkpoint-every"] as? String == "epoch" { result["checkpoint-every"] = nil }
+    return result
   }
 
   /// The whole configuration as YAML.

@@ -24,7 +24,8 @@ struct DemoCommand: ParsableCommand {
   }
 
   func run() throws {
-    let data = output + "/data"
+    // Another size or number is another data set.
+    let data = output + "/data-\(imageSize)-pixels-\(imagesPerCategory)-images"
     if !FileManager.default.fileExists(atPath: data + "/annotations.jsonl") {
       CPU.configure()
       let options = SyntheticParts.Options(
@@ -47,7 +48,7 @@ struct DemoCommand: ParsableCommand {
         continue
       }
       let folder = output + "/" + run.name
-      try? FileManager.default.removeItem(atPath: folder)
+      try removeRun(folder)
       let arguments =
         [
           "train", "--data", data, "--output", folder, "--image-size", String(imageSize), "--epochs",
@@ -64,6 +65,15 @@ struct DemoCommand: ParsableCommand {
     print("\n" + rows.joined(separator: "\n"))
     print("\nLook further:  icnn evaluate --checkpoint \(output)/interpretable --data \(data)")
     print("               icnn info \(output)/interpretable")
+  }
+
+  /// Removes what an earlier demo left; anything that is no run is somebody's own.
+  private func removeRun(_ folder: String) throws {
+    guard FileManager.default.fileExists(atPath: folder) else { return }
+    guard FileManager.default.fileExists(atPath: folder + "/metrics.jsonl") else {
+      throw ExitError(code: 64, "the folder is no run of the demo – \(folder) – choose another --output")
+    }
+    try FileManager.default.removeItem(atPath: folder)
   }
 
   private func row(_ title: String, _ text: String) -> String {

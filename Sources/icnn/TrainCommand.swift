@@ -1,5 +1,6 @@
 import ArgumentParser
 import Communication
+import Foundation
 import Tensors
 import Training
 
@@ -54,13 +55,18 @@ struct TrainCommand: ParsableCommand {
 
 /// Threads of each rank.
 struct ThreadOptions: ParsableArguments {
-  @Option(help: "Threads per rank. (default: the cores of the host, shared by its ranks)") var threads: Int?
+  @Option(
+    help: "Threads per rank. (default: the cores it may use, shared with the ranks that may use the same)")
+  var threads: Int?
 
-  /// Starts the thread pool.
+  /// Starts the thread pool. All ranks call it.
   func configure(_ communicator: any Communicator) throws {
     if let threads, !(1...1024).contains(threads) {
       throw ExitError(code: 64, "--threads \(threads) – expected 1 to 1024 – give fewer", isShared: true)
     }
-    CPU.configure(threads: threads ?? max(1, CPU.usableCount / communicator.localSize))
+    // mpirun may bind each rank to cores of its own, or leave all of a host's to all of its ranks.
+    let place = ProcessInfo.processInfo.hostName + " " + CPU.allowedList
+    let sharing = try communicator.allGather(Array(place.utf8)).filter { $0 == Array(place.utf8) }.count
+    CPU.configure(threads: threads ?? max(1, CPU.usableCount / max(1, sharing)))
   }
 }

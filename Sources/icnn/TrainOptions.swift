@@ -23,8 +23,9 @@ struct TrainOptions: ParsableArguments {
   var data: String?
   @Option(help: "alexnet, vgg-m, vgg-s, vgg16 or compact. (default: compact)")
   var network: String?
-  @Flag(inversion: .prefixedNo, help: .hidden) var interpretable: Bool?
-  @Flag(help: "Train the ordinary twin: no masks, no filter loss.") var ordinary = false
+  @Flag(inversion: .prefixedNo, help: "Masks and filter loss. (default: --interpretable)") var interpretable:
+    Bool?
+  @Flag(help: "The ordinary twin: the same as --no-interpretable.") var ordinary = false
   @Option(help: ArgumentHelp("Single-category training: this class against all others.", valueName: "name"))
   var positiveClass: String?
   @Option(help: "softmax or logistic. (default: softmax)") var loss: TrainingConfiguration.LossName?

@@ -33,6 +33,8 @@ enum SmallRun {
     configuration.learningRate = 0.01
     configuration.schedule = .constant
     configuration.loaderThreads = 1
+    // Thirteen buckets, so that their order and overlap matter.
+    configuration.bucketMebibytes = 0.25
     configuration.checkpointEverySteps = 1000
     configuration.keepCheckpoints = 100
     return configuration

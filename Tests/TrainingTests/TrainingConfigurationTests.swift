@@ -17,6 +17,15 @@ import Testing
     #expect(try TrainingConfiguration(yaml: "", source: "empty") == TrainingConfiguration())
   }
 
+  @Test("every flag's name is understood, also the two that name a value in their own way")
+  func flagNames() throws {
+    let text = "ordinary: true\ncheckpoint-every: 3\n"
+    let configuration = try TrainingConfiguration(yaml: text, source: "test")
+    #expect(!configuration.interpretable && configuration.checkpointEverySteps == 3)
+    let byEpoch = try TrainingConfiguration(yaml: "checkpoint-every: epoch", source: "test")
+    #expect(byEpoch.checkpointEverySteps == nil && byEpoch.interpretable)
+  }
+
   @Test("an unknown option is refused with the nearest known one")
   func unknownOption() throws {
     let error = #expect(throws: ConfigurationError.self) {
