@@ -1,6 +1,6 @@
 // Public functions of convolution: they cut the work into regions, hand out scratch memory, and dispatch.
 #include "convolution.h"
-#include <stdatomic.h>
+#include "winograd.h"
 #include <stddef.h>
 #include <string.h>
 
@@ -9,12 +9,49 @@ CK_DECLARE(ck_convolution_forward_region,
             const float *bias, int relu, float *y, float *scratch))
 CK_DECLARE(ck_convolution_data_region,
            (const ck_convolution_t *c, const ConvolutionRegion *region, const float *dy, const float *w,
-            const float *packed, float *dx, float *scratch))
+            const float *packed, const float *rectified, float *dx, float *scratch))
 CK_DECLARE(ck_convolution_weight_region,
            (const ck_convolution_t *c, const ConvolutionWeightRegion *region, const float *x, const float *dy,
             float *dw, float *dbias, float *scratch))
 CK_DECLARE(ck_convolution_pack_block,
            (const ck_convolution_t *c, const float *w, int32_t group, int32_t output, int32_t input, float *packed))
+
+// MARK: The choice
+
+/// Multiplications of one map and pair of channels with Winograd's tiles, what the tiles compute beyond the map included.
+static double winograd_cost(int32_t tile, int32_t kernel, int32_t height, int32_t width) {
+  int32_t step = tile - kernel + 1;
+  return (double)ck_ceiling(height, step) * ck_ceiling(width, step) * tile * tile;
+}
+
+// What tiles of 6 x 6 must save on those of 4 x 4: they have more transforms, and are less exact.
+#define LARGE_TILE_COST 1.1
+// What Winograd's must save on the direct sum. Measured over maps of 2 x 2 to 224 x 224 cells and 16 to 512 channels.
+#define WINOGRAD_COST 1.2
+
+ck_convolution_algorithm_t ck_convolution_choice(const ck_convolution_t *c, ck_convolution_pass_t pass) {
+  if (ck_isa() == CK_REFERENCE || c->algorithm == CK_DIRECT) return CK_DIRECT;
+  if (c->algorithm != CK_AUTOMATIC) return ck_winograd_fits(c, c->algorithm) ? c->algorithm : CK_DIRECT;
+  int32_t height = pass == CK_BACKWARD_DATA ? c->height : c->outputHeight;
+  int32_t width = pass == CK_BACKWARD_DATA ? c->width : c->outputWidth;
+  ck_convolution_algorithm_t best = CK_DIRECT;
+  double least = (double)height * width * ck_taps(c);
+  if (ck_winograd_fits(c, 4)) {
+    double cost = WINOGRAD_COST * winograd_cost(4, c->kernelHeight, height, width);
+    if (cost < least) best = CK_WINOGRAD_4, least = cost;
+  }
+  if (ck_winograd_fits(c, 6)) {
+    double cost = WINOGRAD_COST * LARGE_TILE_COST * winograd_cost(6, c->kernelHeight, height, width);
+    if (cost < least) best = CK_WINOGRAD_6;
+  }
+  return best;
+}
+
+/// Extent of Winograd's tiles, or 0: direct.
+static int32_t winograd_tile(const ck_convolution_t *c, ck_convolution_pass_t pass) {
+  ck_convolution_algorithm_t choice = ck_convolution_choice(c, pass);
+  return choice == CK_DIRECT ? 0 : (int32_t)choice;
+}
 
 // MARK: Scratch memory
 
@@ -97,36 +134,6 @@ static ck_convolution_t with_long_rows(const ck_convolution_t *c) {
   return joined;
 }
 
-// MARK: Lanes – the items of one call, run by as many lanes as there is scratch memory
-
-typedef struct Lanes {
-  void (*item)(const struct Lanes *lanes, int64_t i, float *scratch);
-  const void *call;
-  atomic_llong next;
-  int64_t count;
-  float *scratch;
-  int64_t scratchFloats;
-} Lanes;
-
-static void run_lane(void *context, int64_t lane) {
-  Lanes *lanes = context;
-  for (;;) {
-    int64_t i = atomic_fetch_add_explicit(&lanes->next, 1, memory_order_relaxed);
-    if (i >= lanes->count) return;
-    lanes->item(lanes, i, lanes->scratch + lane * lanes->scratchFloats);
-  }
-}
-
-static void run_lanes(void (*item)(const Lanes *, int64_t, float *), const void *call, int64_t count,
-                      float *scratch, int64_t scratchFloats, int64_t available) {
-  if (available < scratchFloats) __builtin_trap();  // the caller did not ask ck_convolution_workspace
-  Lanes lanes = {.item = item, .call = call, .count = count, .scratch = scratch, .scratchFloats = scratchFloats};
-  int64_t laneCount = ck_threads_count();
-  if (laneCount > count) laneCount = count;
-  if (scratchFloats > 0 && laneCount > available / scratchFloats) laneCount = available / scratchFloats;
-  ck_parallel(laneCount > 1 || count == 0 ? laneCount : 1, run_lane, &lanes);
-}
-
 // MARK: Forward and backward-data
 
 /// How the written map is cut into regions. It may depend on the number of threads: no sum crosses regions.
@@ -172,7 +179,7 @@ static ConvolutionRegion region_at(const Partition *p, int64_t i) {
 typedef struct {
   ck_convolution_t c;
   Partition regions;
-  const float *source, *w, *bias, *packed;
+  const float *source, *w, *bias, *packed, *rectified;
   int relu;
   float *result;
 } MapCall;
@@ -186,10 +193,15 @@ static void forward_item(const Lanes *lanes, int64_t i, float *scratch) {
 
 void ck_convolution_forward(const ck_convolution_t *c, const float *x, const float *w, const float *bias, int relu,
                             float *y, float *workspace, int64_t workspaceCount) {
+  int32_t tile = winograd_tile(c, CK_FORWARD);
+  if (tile) {
+    ck_winograd_forward(c, tile, x, w, bias, relu, y, workspace, workspaceCount);
+    return;
+  }
   MapCall call = {.c = with_long_rows(c), .source = x, .w = w, .bias = bias, .relu = relu, .result = y};
   ConvolutionScratch scratch = ck_convolution_forward_scratch(&call.c);
   call.regions = partition(c->batch, call.c.outputHeight, scratch.rowLimit, c->groups, ck_output_blocks(c));
-  run_lanes(forward_item, &call, call.regions.count, workspace, scratch.floats, workspaceCount);
+  ck_run_lanes(forward_item, &call, call.regions.count, workspace, scratch.floats, workspaceCount);
 }
 
 static int64_t packed_floats(const ck_convolution_t *c) {
@@ -208,18 +220,24 @@ static void data_item(const Lanes *lanes, int64_t i, float *scratch) {
   const MapCall *call = lanes->call;
   ConvolutionRegion region = region_at(&call->regions, i);
   CK_DISPATCH(ck_convolution_data_region,
-              (&call->c, &region, call->source, call->w, call->packed, call->result, scratch))
+              (&call->c, &region, call->source, call->w, call->packed, call->rectified, call->result, scratch))
 }
 
-void ck_convolution_backward_data(const ck_convolution_t *c, const float *dy, const float *w, float *dx,
-                                  float *workspace, int64_t workspaceCount) {
-  MapCall call = {.c = with_long_rows(c), .source = dy, .w = w, .packed = workspace, .result = dx};
+void ck_convolution_backward_data(const ck_convolution_t *c, const float *dy, const float *w, const float *rectified,
+                                  float *dx, float *workspace, int64_t workspaceCount) {
   if (c->batch == 0) return;
+  int32_t tile = winograd_tile(c, CK_BACKWARD_DATA);
+  if (tile) {
+    ck_winograd_backward_data(c, tile, dy, w, rectified, dx, workspace, workspaceCount);
+    return;
+  }
+  MapCall call = {.c = with_long_rows(c), .source = dy, .w = w, .packed = workspace, .rectified = rectified,
+                  .result = dx};
   ck_parallel((int64_t)c->groups * ck_input_blocks(c) * ck_output_blocks(c), pack_item, &call);
   ConvolutionScratch scratch = ck_convolution_data_scratch(&call.c);
   call.regions = partition(c->batch, call.c.height, scratch.rowLimit, c->groups, ck_input_blocks(c));
   int64_t packed = packed_floats(c);
-  run_lanes(data_item, &call, call.regions.count, workspace + packed, scratch.floats, workspaceCount - packed);
+  ck_run_lanes(data_item, &call, call.regions.count, workspace + packed, scratch.floats, workspaceCount - packed);
 }
 
 // MARK: Backward-weights
@@ -260,8 +278,9 @@ typedef struct {
   ck_convolution_t c;
   WeightPartition regions;
   const float *x, *dy;
+  int add;
   float *dw, *dbias;
-  float *copies;  // NULL: one part, which adds to dw itself
+  float *copies;  // NULL: one part, which sums in dw itself
 } WeightCall;
 
 static void weight_item(const Lanes *lanes, int64_t i, float *scratch) {
@@ -283,6 +302,8 @@ static void weight_item(const Lanes *lanes, int64_t i, float *scratch) {
   if (call->copies) {
     dw = call->copies + part * p->partFloats;
     if (dbias) dbias = dw + p->weightFloats;
+  }
+  if (call->copies || !call->add) {
     int64_t blockFloats = ck_weight_stride(&call->c) / inputs;
     int32_t first = r.group * outputs + r.outputBegin;
     for (int32_t block = first; block < first + r.outputEnd - r.outputBegin; block++) {
@@ -303,22 +324,35 @@ static void add_copies_item(void *context, int64_t i) {
   if (begin >= p->weightFloats && !call->dbias) return;
   for (int64_t part = 0; part < p->parts; part++) {
     const float *copy = call->copies + part * p->partFloats;
+    int add = call->add || part > 0;
     int64_t j = begin;
-    for (; j < end && j < p->weightFloats; j++) call->dw[j] += copy[j];
-    if (call->dbias)
-      for (; j < end; j++) call->dbias[j - p->weightFloats] += copy[j];
+    for (; j < end && j < p->weightFloats; j++) call->dw[j] = add ? call->dw[j] + copy[j] : copy[j];
+    if (!call->dbias) continue;
+    for (; j < end; j++) {
+      float *dbias = call->dbias + j - p->weightFloats;
+      *dbias = add ? *dbias + copy[j] : copy[j];
+    }
   }
 }
 
-void ck_convolution_backward_weights(const ck_convolution_t *c, const float *x, const float *dy, float *dw,
+void ck_convolution_backward_weights(const ck_convolution_t *c, const float *x, const float *dy, int add, float *dw,
                                      float *dbias, float *workspace, int64_t workspaceCount) {
-  WeightCall call = {.c = with_long_rows(c), .x = x, .dy = dy, .dw = dw, .dbias = dbias};
+  int32_t tile = winograd_tile(c, CK_BACKWARD_WEIGHTS);
+  if (tile) {
+    ck_winograd_backward_weights(c, tile, x, dy, add, dw, dbias, workspace, workspaceCount);
+    return;
+  }
+  WeightCall call = {.c = with_long_rows(c), .x = x, .dy = dy, .add = add, .dw = dw, .dbias = dbias};
   call.regions = weight_partition(&call.c);
   const WeightPartition *p = &call.regions;
   int64_t copies = p->parts > 1 ? p->parts * p->partFloats : 0;
   if (copies > 0) call.copies = workspace;
+  if (p->count == 0 && !add) {  // no image: the sums are empty
+    memset(dw, 0, (size_t)p->weightFloats * sizeof(float));
+    if (dbias) memset(dbias, 0, (size_t)(p->partFloats - p->weightFloats) * sizeof(float));
+  }
   int64_t scratch = ck_convolution_weight_scratch(&call.c);
-  run_lanes(weight_item, &call, p->count, workspace + copies, scratch, workspaceCount - copies);
+  ck_run_lanes(weight_item, &call, p->count, workspace + copies, scratch, workspaceCount - copies);
   if (copies > 0) ck_parallel((p->partFloats + CK_PIECE / 16 - 1) / (CK_PIECE / 16), add_copies_item, &call);
 }
 
@@ -332,7 +366,13 @@ int64_t ck_convolution_workspace(const ck_convolution_t *original) {
   WeightPartition p = weight_partition(&c);
   int64_t weights = (p.parts > 1 ? p.parts * p.partFloats : 0) + lanes * ck_convolution_weight_scratch(&c);
   int64_t most = forward > data ? forward : data;
-  return most > weights ? most : weights;
+  if (weights > most) most = weights;
+  for (int pass = CK_FORWARD; pass <= CK_BACKWARD_WEIGHTS; pass++) {
+    int32_t tile = winograd_tile(original, (ck_convolution_pass_t)pass);
+    int64_t floats = tile ? ck_winograd_workspace(original, tile, (int32_t)lanes) : 0;
+    if (floats > most) most = floats;
+  }
+  return most;
 }
 
 void ck_convolution_zero_outside_groups(float *w, int32_t outputs, int32_t inputs, int32_t kernelArea,

@@ -2,6 +2,7 @@
 #ifndef ICNN_CK_CONVOLUTION_INTERNAL_H
 #define ICNN_CK_CONVOLUTION_INTERNAL_H
 #include "internal.h"
+#include <stdatomic.h>
 
 /// What one work item of forward or backward-data writes: rows and channel blocks of one image.
 typedef struct {
@@ -86,5 +87,21 @@ static inline int32_t ck_taps_before_phase(const ck_convolution_t *c, int32_t ro
   for (int32_t r = 0; r < column; r++) columnsBefore += ck_phase_taps(c->kernelWidth, c->strideWidth, r);
   return rowsBefore * c->kernelWidth + ck_phase_taps(c->kernelHeight, c->strideHeight, row) * columnsBefore;
 }
+
+// Lanes: the items of one call, run by as many lanes as there are threads and scratch memory.
+
+typedef struct Lanes {
+  void (*item)(const struct Lanes *lanes, int64_t i, float *scratch);
+  const void *call;
+  atomic_llong next;
+  int64_t count;
+  float *scratch;
+  int64_t scratchFloats;
+} Lanes;
+
+/// Calls item(lanes, i, scratch) for every i in 0..<count, each lane with `scratchFloats` of the `available` floats of its
+/// own. A single item runs in the calling thread, where loops inside it may use all threads.
+void ck_run_lanes(void (*item)(const Lanes *lanes, int64_t i, float *scratch), const void *call, int64_t count,
+                  float *scratch, int64_t scratchFloats, int64_t available);
 
 #endif

@@ -52,7 +52,8 @@ void ck_convolution_forward_region_reference(const ck_convolution_t *c, const Co
 }
 
 void ck_convolution_data_region_reference(const ck_convolution_t *c, const ConvolutionRegion *region,
-                                          const float *dy, const float *w, const float *packed, float *dx,
+                                          const float *dy, const float *w, const float *packed,
+                                          const float *rectified, float *dx,
                                           float *scratch) {
   (void)packed, (void)scratch;
   int32_t inputs = ck_input_blocks(c), outputs = ck_output_blocks(c), channels = block_channels(c);
@@ -75,7 +76,8 @@ void ck_convolution_data_region_reference(const ck_convolution_t *c, const Convo
             }
         }
         float *result = dx + input_offset(c, region->image, region->group * inputs + input, h, v);
-        for (int32_t i = 0; i < channels; i++) result[i] = (float)sum[i];
+        const float *x = rectified ? rectified + (result - dx) : NULL;
+        for (int32_t i = 0; i < channels; i++) result[i] = x && !(x[i] > 0) ? 0 : (float)sum[i];
       }
 }
 

@@ -14,5 +14,6 @@
 #include "normalization.inc"
 #include "optimizer.inc"
 #include "pooling.inc"
+#include "winograd.inc"
 #pragma clang attribute pop
 #endif

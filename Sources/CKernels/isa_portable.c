@@ -12,3 +12,4 @@
 #include "normalization.inc"
 #include "optimizer.inc"
 #include "pooling.inc"
+#include "winograd.inc"

@@ -31,6 +31,7 @@ extension TrainingConfiguration {
     options.startsFromPretrained = initialWeights != nil
     options.dropout = dropout.map { Float($0) }
     options.synchronizedBatchNormalization = batchNorm == .global
+    options.convolutionAlgorithm = convolution == .exact ? .direct : .automatic
     guard interpretable else { return options }
     var filters = InterpretableOptions()
     filters.formulation = formulation

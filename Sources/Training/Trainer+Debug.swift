@@ -14,7 +14,11 @@ extension Trainer {
     loader.start(epoch: 1)
     if checkGradients { try verifyGradients() }
     network.observer = inspector
-    defer { network.observer = nil }
+    network.fuseRectifiers(false)
+    defer {
+      network.observer = nil
+      network.fuseRectifiers()
+    }
     for _ in 0..<min(steps, totalSteps) {
       inspector.begin(batchSize: configuration.batchSize / configuration.accumulate)
       do {

@@ -15,6 +15,9 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
   }
   /// Which images batch-norm statistics run over.
   public enum BatchNormalizationScope: String, Codable, Sendable, CaseIterable { case global, local }
+  /// How convolutions are computed: the fastest way, or the sum itself without Winograd's transforms.
+  public enum ConvolutionMode: String, Codable, Sendable, CaseIterable { case auto, exact }
+
   // MARK: what is learned
 
   /// Folder of the data set.
@@ -73,6 +76,8 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
   public var dropout: Double?
   /// Batch-norm statistics over the global batch or each rank's share.
   public var batchNorm = BatchNormalizationScope.global
+  /// Winograd's convolutions where they are faster, or none.
+  public var convolution = ConvolutionMode.auto
 
   // MARK: data
 
@@ -126,6 +131,7 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
     case stepEpochs = "step-epochs"
     case dropout
     case batchNorm = "batch-norm"
+    case convolution
     case mean, flip
     case cropMargin = "crop-margin"
     case skipBadImages = "skip-bad-images"

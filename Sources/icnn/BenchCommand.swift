@@ -18,6 +18,8 @@ struct BenchCommand: ParsableCommand {
   @Option(help: "Classes.") var classes = 1000
   @Option(help: "Side of the square input, in pixels. (default: the network's own)") var imageSize: Int?
   @Flag(help: "The ordinary twin.") var ordinary = false
+  @Option(help: "auto (Winograd's convolutions where they are faster) or exact (none).")
+  var convolution = TrainingConfiguration.ConvolutionMode.auto
   @Flag(help: "Print one JSON object.") var json = false
   @OptionGroup var threads: ThreadOptions
 
@@ -33,6 +35,7 @@ struct BenchCommand: ParsableCommand {
       var configuration = TrainingConfiguration()
       configuration.network = network
       configuration.interpretable = !ordinary
+      configuration.convolution = convolution
       configuration.imageSize = imageSize
       configuration.batchSize = batchSize
       let resolved = try onAllRanks(communicator) {

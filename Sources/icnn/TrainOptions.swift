@@ -10,6 +10,7 @@ extension InterpretableOptions.MaskScale: ExpressibleByArgument {}
 extension InterpretableOptions.Normalizer: ExpressibleByArgument {}
 extension TrainingConfiguration.Schedule: ExpressibleByArgument {}
 extension TrainingConfiguration.BatchNormalizationScope: ExpressibleByArgument {}
+extension TrainingConfiguration.ConvolutionMode: ExpressibleByArgument {}
 extension Preprocessing.MeanKind: ExpressibleByArgument {}
 
 /// The flags of `icnn train` that set a `TrainingConfiguration`; what is not given keeps the file's value or the
@@ -63,6 +64,8 @@ struct TrainOptions: ParsableArguments {
   @Option(
     help: "Batch-norm statistics over the global batch or each rank's: global or local. (default: global)")
   var batchNorm: TrainingConfiguration.BatchNormalizationScope?
+  @Option(help: "auto (Winograd's convolutions where they are faster) or exact (none). (default: auto)")
+  var convolution: TrainingConfiguration.ConvolutionMode?
 
   @Option(help: "Mean that is subtracted: pixel, channel or none. (default: pixel)")
   var mean: Preprocessing.MeanKind?
@@ -106,6 +109,7 @@ struct TrainOptions: ParsableArguments {
     set(&c.stepEpochs, stepEpochs)
     set(&c.dropout, dropout)
     set(&c.batchNorm, batchNorm)
+    set(&c.convolution, convolution)
     set(&c.mean, mean)
     set(&c.flip, flip)
     set(&c.cropMargin, cropMargin)

@@ -29,6 +29,20 @@ public struct ConvolutionCase: Sendable, CustomStringConvertible {
   /// [N, O, H′, W′].
   public var output: Shape { geometry.outputShape(for: input) }
 
+  /// The ways to compute it: the direct sum, and Winograd's where they fit.
+  public var algorithms: [ConvolutionAlgorithm] {
+    [.direct]
+      + [.winograd4, .winograd6].filter { algorithm in
+        ConvolutionPass.allCases.allSatisfy {
+          geometry.algorithm($0, input: input, layout, algorithm) == algorithm
+        }
+      }
+  }
+
+  /// Every case with every way to compute it.
+  public static let allAlgorithms: [(ConvolutionCase, ConvolutionAlgorithm)] =
+    all.flatMap { convolution in convolution.algorithms.map { (convolution, $0) } }
+
   /// All of them.
   public static let all: [ConvolutionCase] = [
     .init("one cell", 2, 16, (1, 1), to: 40, kernel: (1, 1)),
@@ -73,6 +87,17 @@ public struct ConvolutionCase: Sendable, CustomStringConvertible {
     .init(
       "image, kernel larger than the map", 1, 2, (2, 1), to: 3, kernel: (5, 7), padding: .init(3),
       .interleaved),
+    .init("tiles that end with the map", 1, 16, (8, 12), to: 32, kernel: (3, 3), padding: .init(1)),
+    .init("tiles beyond the map", 3, 33, (13, 7), to: 20, kernel: (3, 3), padding: .init(1)),
+    .init("3 × 3 without padding", 2, 16, (10, 9), to: 16, kernel: (3, 3)),
+    .init(
+      "3 × 3, asymmetric padding", 1, 18, (6, 9), to: 17, kernel: (3, 3),
+      padding: .init(top: 2, bottom: 0, left: 1, right: 2)),
+    .init(
+      "more tiles than a chunk, parts of the batch", 3, 16, (50, 45), to: 16, kernel: (3, 3),
+      padding: .init(1)),
+    .init("5 × 5", 2, 20, (9, 11), to: 33, kernel: (5, 5), padding: .init(2)),
+    .init("5 × 5 without padding", 1, 16, (8, 6), to: 18, kernel: (5, 5)),
     .init("no image", 0, 20, (5, 5), to: 18, kernel: (3, 3), padding: .init(1)),
     .init("no interleaved image", 0, 3, (5, 5), to: 18, kernel: (3, 3), padding: .init(1), .interleaved),
   ]

@@ -29,8 +29,10 @@ public struct Architecture: Sendable {
     _ options: NetworkOptions, gradientStorage: ((_ count: Int) -> UnsafeMutablePointer<Float>)? = nil
   ) -> Network {
     let builder = layers(options)
-    return Network(
+    let network = Network(
       name: name, inputShape: builder.inputShape, layers: builder.layers, gradientStorage: gradientStorage)
+    network.fuseRectifiers()
+    return network
   }
 
   /// The layers, whose parameters have no memory yet.

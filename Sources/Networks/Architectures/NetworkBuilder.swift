@@ -36,6 +36,7 @@ struct NetworkBuilder {
       parameter.initializer =
         isNew && options.startsFromPretrained ? .normal(standardDeviation: 0.01) : .heNormal
     }
+    (layer as? Convolution)?.algorithm = options.convolutionAlgorithm
     layers.append(layer)
     shape = layer.outputShape(for: shape)
   }

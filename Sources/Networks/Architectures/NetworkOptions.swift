@@ -1,3 +1,5 @@
+import Tensors
+
 /// What a network is built for, beside its architecture.
 public struct NetworkOptions: Sendable {
   /// L, the number of logits.
@@ -12,6 +14,8 @@ public struct NetworkOptions: Sendable {
   public var synchronizedBatchNormalization = true
   /// The lower layers will be loaded: new layers are drawn from N(0, 0.01²), as in the paper.
   public var startsFromPretrained = false
+  /// How convolutions are computed.
+  public var convolutionAlgorithm = ConvolutionAlgorithm.automatic
   /// Every hidden channel count is divided by it (rounded up to a multiple of 16): small networks for tests.
   public var widthDivisor = 1
 

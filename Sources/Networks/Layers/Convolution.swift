@@ -5,7 +5,7 @@ import Tensors
 /// input [N, C, H, W] → output [N, O, H′, W′], H′ = ⌊(H + top + bottom − kh) / sh⌋ + 1, W′ likewise.
 /// The first layer of a network reads interleaved images (C ≤ 16), all others blocked maps; the output is blocked.
 /// Cost of each of the three passes: N·O·H′·W′·(C/groups)·kh·kw multiply-adds.
-public final class Convolution: Layer {
+public final class Convolution: Layer, RectifiedInput {
   /// Unique in its network; the prefix of "weight" and "bias".
   public let name: String
   /// Channels, kernel, stride, padding, groups.
@@ -16,6 +16,12 @@ public final class Convolution: Layer {
   public let bias: Parameter?
   /// False for the first layer: `backward` then returns nil.
   public var needsInputGradient = true
+  /// How the three passes are computed.
+  public var algorithm = ConvolutionAlgorithm.automatic
+  /// The output passes through a ReLU on its way to memory: y = max(…, 0).
+  public var rectifies = false
+  /// x is the output of a ReLU whose backward is done here: dx is 0 where x ≤ 0.
+  public var inputIsRectified = false
 
   private let inputLayout: Layout
   private var output = OutputBuffer()
@@ -65,16 +71,20 @@ public final class Convolution: Layer {
   /// [N, C, H, W] → [N, O, H′, W′].
   public func outputShape(for input: Shape) -> Shape { geometry.outputShape(for: input) }
 
-  /// y[n, o, h, w] = bias[o] + Σ_{i,a,b} weights[o, i, a, b] · x[n, i, sh·h + a − top, sw·w + b − left]
+  /// y[n, o, h, w] = bias[o] + Σ_{i,a,b} weights[o, i, a, b] · x[n, i, sh·h + a − top, sw·w + b − left],
+  /// max(·, 0) of it if `rectifies`
   public func forward(_ x: Tensor, _ context: StepContext) -> Tensor {
     precondition(x.layout == inputLayout, "convolution \(name): input \(x.layout), not \(inputLayout)")
     let y = output.prepare(geometry.outputShape(for: x.shape), .blocked, capacity: x.capacity)
     convolutionForward(
-      x, weights: weights.values, bias: bias?.values, geometry, into: y, workspace: context.workspace)
+      x, weights: weights.values, bias: bias?.values, geometry, algorithm, relu: rectifies, into: y,
+      workspace: context.workspace)
     input = x
     return y
   }
 
+  /// dy is the gradient of what the sum gives, before a ReLU: whoever reads the output does the ReLU's backward.
+  ///
   /// dweights[o, i, a, b] += Σ_{n,h,w} x[n, i, sh·h + a − top, sw·w + b − left] · dy[n, o, h, w]
   /// dbias[o]             += Σ_{n,h,w} dy[n, o, h, w]
   /// dx[n, i, r, c]        = Σ_{o,a,b} weights[o, i, a, b] · dy[n, o, h, w] where r = sh·h + a − top,
@@ -82,12 +92,13 @@ public final class Convolution: Layer {
   public func backward(_ dy: Tensor, _ context: StepContext) -> Tensor? {
     guard let x = input else { preconditionFailure("convolution \(name): backward without a forward") }
     convolutionBackwardWeights(
-      x, dy, geometry, weightGradients: weights.gradients, biasGradients: bias?.gradients,
+      x, dy, geometry, algorithm, weightGradients: weights.gradients, biasGradients: bias?.gradients,
       workspace: context.workspace)
     guard needsInputGradient else { return nil }
     let dx = context.gradientPool.take(x.shape, x.layout, capacity: x.capacity)
     convolutionBackwardData(
-      dy, weights: weights.values, geometry, into: dx, workspace: context.workspace)
+      dy, weights: weights.values, geometry, algorithm, rectified: inputIsRectified ? x : nil, into: dx,
+      workspace: context.workspace)
     return dx
   }
 }

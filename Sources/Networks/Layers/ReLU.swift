@@ -10,6 +10,10 @@ public final class ReLU: Layer {
   public let name: String
   /// In place, so it costs nothing and is always there.
   public var needsInputGradient = true
+  /// The layer before rectifies as it writes: forward has nothing left to do.
+  public internal(set) var isForwardFused = false
+  /// The layer after masks the gradient as it writes: backward has nothing left to do.
+  public internal(set) var isBackwardFused = false
   private var output: Tensor?
 
   /// A rectifier.
@@ -20,8 +24,9 @@ public final class ReLU: Layer {
 
   /// x → x, in place.
   public func forward(_ x: Tensor, _ context: StepContext) -> Tensor {
-    ck_relu_forward(x.pointer, Int64(x.count))
     output = x
+    if isForwardFused { return x }
+    ck_relu_forward(x.pointer, Int64(x.count))
     return x
   }
 
@@ -30,6 +35,7 @@ public final class ReLU: Layer {
     guard let y = output, y.shape == dy.shape, y.layout == dy.layout else {
       preconditionFailure("ReLU \(name): dy \(dy.shape) does not follow the output \(output?.shape as Any)")
     }
+    if isBackwardFused { return dy }
     ck_relu_backward(y.pointer, dy.pointer, Int64(dy.count))
     return dy
   }

@@ -1,5 +1,36 @@
 import CKernels
 
+/// How a convolution is computed.
+public enum ConvolutionAlgorithm: Sendable, CaseIterable {
+  /// The fastest that fits, by the shapes alone.
+  case automatic
+  /// The sum itself.
+  case direct
+  /// Winograd's with tiles of 4 × 4, F(2×2, 3×3): as exact as the direct sum.
+  case winograd4
+  /// Winograd's with tiles of 6 × 6, F(4×4, 3×3) and F(2×2, 5×5): about a decimal digit less exact.
+  case winograd6
+
+  var kernel: ck_convolution_algorithm_t {
+    switch self {
+    case .automatic: CK_AUTOMATIC
+    case .direct: CK_DIRECT
+    case .winograd4: CK_WINOGRAD_4
+    case .winograd6: CK_WINOGRAD_6
+    }
+  }
+}
+
+/// The three passes of a convolution.
+public enum ConvolutionPass: Sendable, CaseIterable {
+  /// x → y.
+  case forward
+  /// dy → dx.
+  case backwardData
+  /// x, dy → dweights, dbias.
+  case backwardWeights
+}
+
 /// What a two-dimensional convolution is, apart from the extent of its input.
 ///
 /// y[n, o, h, w] = bias[o] + Σ_{i,a,b} weights[o, i, a, b] · x[n, i, sh·h + a − top, sw·w + b − left], x being zero
@@ -96,8 +127,25 @@ public struct ConvolutionGeometry: Equatable, Sendable {
       && (inputChannels / groups % Tensor.blockWidth != 0 || outputChannels / groups % Tensor.blockWidth != 0)
   }
 
+  /// What computes a pass over an input of this shape on the present instruction set; never `.automatic`.
+  public func algorithm(
+    _ pass: ConvolutionPass, input: Shape, _ layout: Layout, _ wanted: ConvolutionAlgorithm
+  ) -> ConvolutionAlgorithm {
+    var plan = plan(input: input, layout, output: outputShape(for: input), wanted)
+    let kernelPass =
+      switch pass {
+      case .forward: CK_FORWARD
+      case .backwardData: CK_BACKWARD_DATA
+      case .backwardWeights: CK_BACKWARD_WEIGHTS
+      }
+    let choice = ck_convolution_choice(&plan, kernelPass)
+    return ConvolutionAlgorithm.allCases.first { $0.kernel == choice } ?? .direct
+  }
+
   /// The kernel's view: extents of input and output, groups as they are stored.
-  func plan(input: Shape, _ layout: Layout, output: Shape) -> ck_convolution_t {
+  func plan(
+    input: Shape, _ layout: Layout, output: Shape, _ algorithm: ConvolutionAlgorithm
+  ) -> ck_convolution_t {
     precondition(
       outputShape(for: input) == output,
       "convolution: \(input) gives \(outputShape(for: input)), not \(output)")
@@ -110,7 +158,7 @@ public struct ConvolutionGeometry: Equatable, Sendable {
       outputWidth: Int32(output.width), kernelHeight: Int32(kernelHeight), kernelWidth: Int32(kernelWidth),
       strideHeight: Int32(strideHeight), strideWidth: Int32(strideWidth), padTop: Int32(padding.top),
       padLeft: Int32(padding.left), groups: expandsGroups ? 1 : Int32(groups),
-      interleaved: layout == .interleaved ? 1 : 0)
+      interleaved: layout == .interleaved ? 1 : 0, algorithm: Int32(algorithm.kernel.rawValue))
   }
 }
 
@@ -122,9 +170,9 @@ public struct ConvolutionGeometry: Equatable, Sendable {
 /// ·kh·kw multiply-adds.
 public func convolutionForward(
   _ x: Tensor, weights: UnsafePointer<Float>, bias: UnsafePointer<Float>?, _ geometry: ConvolutionGeometry,
-  relu: Bool = false, into y: Tensor, workspace: Workspace
+  _ algorithm: ConvolutionAlgorithm = .automatic, relu: Bool = false, into y: Tensor, workspace: Workspace
 ) {
-  var plan = geometry.plan(input: x.shape, x.layout, output: y.shape)
+  var plan = geometry.plan(input: x.shape, x.layout, output: y.shape, algorithm)
   precondition(y.layout == .blocked, "convolution: output \(y.layout), not blocked")
   let floats = ck_convolution_workspace(&plan)
   ck_convolution_forward(
@@ -133,29 +181,39 @@ public func convolutionForward(
 
 /// dx ← transposed convolution of dy: dx[n, i, r, c] = Σ_{o,a,b} weights[o, i, a, b] · dy[n, o, h, w] over all
 /// (h, w, a, b) with r = sh·h + a − top, c = sw·w + b − left. Layouts as in `convolutionForward`.
+///
+/// - Parameter rectified: x, if it is the output of a ReLU whose backward is done on the way: dx is 0 where x ≤ 0.
 public func convolutionBackwardData(
-  _ dy: Tensor, weights: UnsafePointer<Float>, _ geometry: ConvolutionGeometry, into dx: Tensor,
+  _ dy: Tensor, weights: UnsafePointer<Float>, _ geometry: ConvolutionGeometry,
+  _ algorithm: ConvolutionAlgorithm = .automatic, rectified: Tensor? = nil, into dx: Tensor,
   workspace: Workspace
 ) {
-  var plan = geometry.plan(input: dx.shape, dx.layout, output: dy.shape)
+  var plan = geometry.plan(input: dx.shape, dx.layout, output: dy.shape, algorithm)
   precondition(dy.layout == .blocked, "convolution: output gradient \(dy.layout), not blocked")
+  precondition(
+    rectified.map { $0.shape == dx.shape && $0.layout == dx.layout } ?? true,
+    "convolution: rectified input \(rectified?.shape as Any) for a gradient \(dx.shape)")
   let floats = ck_convolution_workspace(&plan)
   ck_convolution_backward_data(
-    &plan, dy.pointer, weights, dx.pointer, workspace.floats(Int(floats)), floats)
+    &plan, dy.pointer, weights, rectified?.pointer, dx.pointer, workspace.floats(Int(floats)), floats)
 }
 
-/// weightGradients += Σ_{n,h,w} x[n, i, sh·h + a − top, sw·w + b − left] · dy[n, o, h, w], and
-/// biasGradients += Σ_{n,h,w} dy[n, o, h, w]. Layouts as in `convolutionForward`; the order of the sums does not
+/// weightGradients (+)= Σ_{n,h,w} x[n, i, sh·h + a − top, sw·w + b − left] · dy[n, o, h, w], and
+/// biasGradients (+)= Σ_{n,h,w} dy[n, o, h, w]. Layouts as in `convolutionForward`; the order of the sums does not
 /// depend on the number of threads.
+///
+/// - Parameter adding: adds to what the gradients hold; otherwise replaces it.
 public func convolutionBackwardWeights(
-  _ x: Tensor, _ dy: Tensor, _ geometry: ConvolutionGeometry, weightGradients: UnsafeMutablePointer<Float>,
+  _ x: Tensor, _ dy: Tensor, _ geometry: ConvolutionGeometry, _ algorithm: ConvolutionAlgorithm = .automatic,
+  adding: Bool = true, weightGradients: UnsafeMutablePointer<Float>,
   biasGradients: UnsafeMutablePointer<Float>?, workspace: Workspace
 ) {
-  var plan = geometry.plan(input: x.shape, x.layout, output: dy.shape)
+  var plan = geometry.plan(input: x.shape, x.layout, output: dy.shape, algorithm)
   precondition(dy.layout == .blocked, "convolution: output gradient \(dy.layout), not blocked")
   let floats = ck_convolution_workspace(&plan)
   ck_convolution_backward_weights(
-    &plan, x.pointer, dy.pointer, weightGradients, biasGradients, workspace.floats(Int(floats)), floats)
+    &plan, x.pointer, dy.pointer, adding ? 1 : 0, weightGradients, biasGradients,
+    workspace.floats(Int(floats)), floats)
   if geometry.expandsGroups {
     ck_convolution_zero_outside_groups(
       weightGradients, plan.outputs, plan.channels, plan.kernelHeight * plan.kernelWidth,
