@@ -18,6 +18,7 @@ struct BenchCommand: ParsableCommand {
   @Option(help: "Classes.") var classes = 1000
   @Option(help: "Side of the square input, in pixels. (default: the network's own)") var imageSize: Int?
   @Flag(help: "The ordinary twin.") var ordinary = false
+  @Flag(help: "Time every layer and pass against what the processor can do.") var profile = false
   @Flag(help: "Print one JSON object.") var json = false
   @OptionGroup var threads: ThreadOptions
 
@@ -40,7 +41,7 @@ struct BenchCommand: ParsableCommand {
         return try configuration.resolved()
       }
       let bench = Benchmark(resolved.0, resolved.1, classes: classes, communicator)
-      let report = try bench.run(steps: steps, warmupSteps: warmupSteps)
+      let report = try bench.run(steps: steps, warmupSteps: warmupSteps, profiled: profile)
       guard communicator.rank == 0 else { return 0 }
       if json {
         let encoder = JSONEncoder()

@@ -62,6 +62,9 @@ public final class Convolution: Layer {
   /// Weights, then the bias if there is one.
   public var parameters: [Parameter] { bias.map { [weights, $0] } ?? [weights] }
 
+  /// How it is computed, in a word or two, for profiles.
+  public var algorithmDescription: String { "direct" }
+
   /// [N, C, H, W] → [N, O, H′, W′].
   public func outputShape(for input: Shape) -> Shape { geometry.outputShape(for: input) }
 
