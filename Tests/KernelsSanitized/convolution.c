@@ -73,8 +73,9 @@ static float *weights_of(const ck_convolution_t *c, Content content) {
 
 static float *vector_of(int64_t channels, Content content) { return maps(1, channels, 1, content); }
 
-/// Two sums of `terms` products of numbers up to 1 that are taken in different orders.
-static double bound(double terms) { return 2 * (terms + 2) * UNIT_ROUNDOFF * sqrt(terms + 1); }
+/// Difference of two sums of `terms` products of numbers in -1..<1, taken in different orders: partial sums stay below
+/// √terms, so each of the `terms` roundings below u·√terms, and of random sign they add up to u·terms.
+static double bound(double terms) { return 2 * (terms + 2) * UNIT_ROUNDOFF; }
 
 static void check(const Case *k, int isNarrow) {
   const ck_convolution_t c = convolution_of(k);
