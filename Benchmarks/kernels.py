@@ -59,7 +59,7 @@ def measure(executable, runs):
 
 
 def compare(measured, thresholds):
-    """The complaints about measured ratios: below the threshold, without one, or a threshold without a kernel."""
+    """The complaints about measured ratios: below the threshold, or without one."""
     complaints = []
     for kernel, rows in measured.items():
         for isa, row in rows.items():
@@ -71,6 +71,13 @@ def compare(measured, thresholds):
             elif row["ratio"] < least:
                 complaints.append(f"{kernel}, {isa}: {row['ratio']:.2f} times the reference, at least {least} expected")
     return complaints
+
+
+def unmeasured(measured, thresholds):
+    """The complaints about thresholds of kernels that are no more, for the instruction sets that were measured."""
+    sets = {isa for rows in measured.values() for isa in rows}
+    return [f"{kernel}, {isa}: a threshold without a kernel" for isa, kernels in thresholds.items() if isa in sets
+            for kernel in kernels if kernel not in measured]
 
 
 def table(measured, thresholds):
@@ -121,7 +128,7 @@ def main():
         THRESHOLDS.write_text(json.dumps(thresholds, indent=2, ensure_ascii=False) + "\n")
     print("Speed as a multiple of the reference in the same run, in brackets the least expected.\n")
     print(table(measured, thresholds))
-    complaints = compare(measured, thresholds)
+    complaints = compare(measured, thresholds) + ([] if options.program else unmeasured(measured, thresholds))
     for complaint in complaints:
         print(f"error: {complaint}", file=sys.stderr)
     return 1 if complaints else 0

@@ -130,7 +130,9 @@ public final class Benchmark {
       peakMemoryMegabytes: Double(ProcessMemory.peakBytes) / 1e6,
       stepCPUMilliseconds: 1e3 * median(cpuSeconds), parameters: step.network.store.parameterCount,
       profile: limits.map {
-        StepProfile(timer, reports.map(\.times), limits: $0, parameterCount: step.network.store.count)
+        StepProfile(
+          timer.rows, handOver: timer.handOver, reports.map(\.times), limits: $0,
+          parameterCount: step.network.store.count)
       })
   }
 }

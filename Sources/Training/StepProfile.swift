@@ -87,18 +87,22 @@ public struct StepProfile: Codable, Sendable, CustomStringConvertible {
 
   /// From what a timer recorded and the steps it recorded in.
   ///
-  /// - Parameter parameterCount: values in the arena of the parameters; the update reads three arenas and writes two.
-  init(_ timer: LayerTimer, _ times: [StepTimes], limits: MachineLimits, parameterCount: Int) {
-    let rows = timer.rows.map { row in
+  /// - Parameters:
+  ///   - handOver: seconds per step between the backward passes of the layers.
+  ///   - parameterCount: values in the arena of the parameters; the update reads three arenas and writes two.
+  init(
+    _ layerTimes: [LayerTimer.Row], handOver: [Double], _ times: [StepTimes], limits: MachineLimits,
+    parameterCount: Int
+  ) {
+    let rows = layerTimes.map { row in
       (row, forward: median(row.forward), backward: median(row.backward))
     }
     let layerSeconds = rows.reduce(0) { $0 + $1.forward + $1.backward }
     let update = median(times.map(\.update))
-    let handOver = timer.handOver
     let communication = median(zip(times, handOver).map { $0.communication + $1 })
     let other = median(
       times.enumerated().map { step, times in
-        timer.rows.reduce(times.forward + times.backward - handOver[step]) {
+        layerTimes.reduce(times.forward + times.backward - handOver[step]) {
           $0 - $1.forward[step] - (step < $1.backward.count ? $1.backward[step] : 0)
         }
       })

@@ -22,8 +22,8 @@ typedef struct {
   void (*run)(void);
 } Family;
 
-extern const Family familyConvolution, familyElementwise, familyImages, familyInterpretable, familyNormalization,
-    familyPooling, familyThreads;
+extern const Family familyConvolution, familyElementwise, familyImages, familyInterpretable, familyMachine,
+    familyNormalization, familyPooling, familyThreads;
 
 // MARK: One check – the same computation by every body, on every number of threads
 

@@ -2,8 +2,8 @@
 // which kernels break: 1×1 maps, one block of channels, odd sizes, empty batches, more threads than work. Build it
 // with a sanitizer (.ci/run does) and it also finds reads and writes beyond an array, overflows, or data races.
 //
-//   clang -std=gnu17 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -I Sources/CKernels/include
-//     Tests/KernelsSanitized/*.c Sources/CKernels/*.c -lpthread -lm -o kernels
+//   clang -std=gnu17 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fuse-ld=lld
+//     -I Sources/CKernels/include Tests/KernelsSanitized/*.c Sources/CKernels/*.c -lpthread -lm -o kernels
 //   ./kernels [family …]
 //
 // Exit code 1 if a result differs by more than its bound. A new family: one file like pooling.c, one line in each
@@ -12,8 +12,8 @@
 #include <time.h>
 
 static const Family *const families[] = {
-    &familyConvolution,   &familyElementwise, &familyImages,  &familyInterpretable,
-    &familyNormalization, &familyPooling,     &familyThreads,
+    &familyConvolution, &familyElementwise,   &familyImages,  &familyInterpretable,
+    &familyMachine,     &familyNormalization, &familyPooling, &familyThreads,
 };
 #define FAMILIES (sizeof families / sizeof *families)
 

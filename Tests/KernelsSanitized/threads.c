@@ -41,7 +41,7 @@ static void check_nesting(int threads) {
 }
 
 static void *caller(void *context) {
-  for (int round = 0; round < 200; round++) ck_parallel(100, visit, context);
+  for (int round = 0; round < 40; round++) ck_parallel(100, visit, context);
   return NULL;
 }
 
@@ -53,7 +53,7 @@ static void check_callers(int threads) {
   if (pthread_create(&other, NULL, caller, &secondLoop) != 0) abort();
   caller(&firstLoop);
   pthread_join(other, NULL);
-  check_true(all_equal(first, 100, 200) && all_equal(second, 100, 200), "two callers at once keep apart");
+  check_true(all_equal(first, 100, 40) && all_equal(second, 100, 40), "two callers at once keep apart");
   free(first), free(second);
 }
 
@@ -64,8 +64,8 @@ static void run(void) {
     int threads = threadCounts[i];
     check_loops(threads, 0, 10);
     check_loops(threads, 1, 10);
-    check_loops(threads, 3, 300);
-    check_loops(threads, 1000, 50);
+    check_loops(threads, 3, 60);
+    check_loops(threads, 1000, 10);
     check_nesting(threads);
     check_callers(threads);
   }
