@@ -1,6 +1,6 @@
 # Everything a person types. `make` alone lists the targets; every variable may be overridden:
 #   make demo DEMO_OPTIONS="--epochs 2"      make test TEST_OPTIONS="--filter Golden"
-#   make bench BATCH_SIZE=64 NETWORK=vgg16 RANKS=4
+#   make bench BATCH_SIZE=64 NETWORK=vgg16 RANKS=4      make bench-peer PEER_OPTIONS="--networks vgg16 --rounds 5"
 
 SWIFT ?= swift
 # Passed to every build, test and look for the products: -j 4, --scratch-path DIR, …
@@ -15,6 +15,14 @@ BATCH_SIZE ?= 16
 STEPS ?= 10
 RANKS ?= 2
 MPIRUN ?= mpirun -np $(RANKS) --oversubscribe --bind-to none
+
+# make bench-kernels: options of Benchmarks/kernels.py.
+KERNEL_OPTIONS ?=
+# make bench-peer: a Python that has PyTorch, by default one of its own; options of Benchmarks/peer/compare.py.
+PEER_FOLDER = .build-peer
+PEER_PYTHON ?= $(PEER_FOLDER)/bin/python
+PEER_OPTIONS ?=
+PEER_RESULTS ?= runs/peer.jsonl
 
 # Expanded only where a built icnn is used.
 ICNN = $$($(SWIFT) build -c release $(BUILD_OPTIONS) --show-bin-path)/icnn
@@ -34,6 +42,8 @@ help:
 	@echo "make test          build and run all tests"
 	@echo "make build         optimised icnn; prints its path"
 	@echo "make bench         images per second of training steps, alone and under mpirun"
+	@echo "make bench-kernels speed of the C kernels as a multiple of their references, against thresholds"
+	@echo "make bench-peer    icnn and PyTorch in turn on this machine (downloads PyTorch once, some gigabytes)"
 	@echo "make format        rewrite the Swift sources in the project's style"
 	@echo "make lint          check it, and the shell scripts where shellcheck is installed"
 	@echo "make dependencies  install the libraries that are missing (Debian, Ubuntu)"
@@ -63,6 +73,31 @@ bench: release
 	$(ICNN) bench --network $(NETWORK) --batch-size $(BATCH_SIZE) --steps $(STEPS) --ordinary
 	$(ICNN) bench --network $(NETWORK) --batch-size $(BATCH_SIZE) --steps $(STEPS)
 	$(MPIRUN) $(ICNN) bench --network $(NETWORK) --batch-size $(BATCH_SIZE) --steps $(STEPS)
+
+.PHONY: bench-kernels
+bench-kernels: toolchain
+	Benchmarks/kernels.py $(KERNEL_OPTIONS)
+
+.PHONY: bench-peer
+bench-peer: release peer-environment
+	@mkdir -p $(dir $(PEER_RESULTS))
+	Benchmarks/peer/compare.py --icnn $(ICNN) --peer-python $(PEER_PYTHON) --output $(PEER_RESULTS) $(PEER_OPTIONS)
+
+# Python packages go into a folder of their own, from PyPI; another Python than that is used as it is.
+.PHONY: peer-environment
+peer-environment:
+	@$(PEER_PYTHON) -c 'import torch' 2>/dev/null || { \
+	  [ "$(PEER_PYTHON)" = "$(PEER_FOLDER)/bin/python" ] || { \
+	    echo "error: PyTorch cannot be imported – PEER_PYTHON=$(PEER_PYTHON) – install it there or leave" \
+	      "PEER_PYTHON out" >&2; exit 78; }; \
+	  python3 -m venv $(PEER_FOLDER) && \
+	  $(PEER_FOLDER)/bin/python -m pip install --quiet --requirement Benchmarks/peer/requirements.txt; }
+
+# A stage of .ci/run; needs no Swift code.
+.PHONY: check-benchmarks
+check-benchmarks:
+	python3 -B -m unittest discover --start-directory Benchmarks
+	python3 -B -m unittest discover --start-directory Benchmarks/peer
 
 FORMATTED = Sources Tests Package.swift
 

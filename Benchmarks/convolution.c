@@ -1,21 +1,22 @@
-// Speed of the convolution kernels on the layers of VGG-16 and AlexNet: process CPU time, best of several runs, in
-// GFLOP/s (multiplications with the padding's zeros count), one thread unless ICNN_THREADS says more.
-//
-//   clang -std=gnu17 -O3 -fno-math-errno -fno-trapping-math -I Sources/CKernels/include
-//     Benchmarks/convolution.c Sources/CKernels/*.c -lpthread -lm -o convolution
-//   ICNN_ISA=avx512 ./convolution [batch, 8] [runs, 5] [part of a layer's name]
-#include "ckernels.h"
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
+// Speed of the convolution kernels, in GFLOP/s (multiplications with the padding's zeros count): small shapes against
+// the reference, or with --layers the layers of VGG-16 and AlexNet. See harness.h.
+#include "harness.h"
 
 typedef struct {
   const char *name;
   int channels, extent, outputs, kernel, stride, padding, interleaved;
 } Layer;
 
-static const Layer layers[] = {
+static const Layer small[] = {
+    {"3x3", 64, 28, 64, 3, 1, 1, 0},          {"3x3 on 14x14", 128, 14, 128, 3, 1, 1, 0},
+    {"3x3 on 7x7", 128, 7, 128, 3, 1, 1, 0},  {"3x3 stride 2", 64, 28, 64, 3, 2, 1, 0},
+    {"5x5", 32, 27, 64, 5, 1, 2, 0},          {"5x5 stride 2", 32, 27, 64, 5, 2, 1, 0},
+    {"7x7 stride 2", 16, 28, 64, 7, 2, 3, 0}, {"1x1", 128, 28, 128, 1, 1, 0, 0},
+    {"11x11 of images", 3, 63, 64, 11, 4, 2, 1}, {"7x7 of images", 3, 63, 96, 7, 2, 0, 1},
+    {"3x3 of images", 3, 56, 64, 3, 1, 1, 1},
+};
+
+static const Layer published[] = {
     {"vgg16 1_1", 3, 224, 64, 3, 1, 1, 1},   {"vgg16 1_2", 64, 224, 64, 3, 1, 1, 0},
     {"vgg16 2_1", 64, 112, 128, 3, 1, 1, 0}, {"vgg16 2_2", 128, 112, 128, 3, 1, 1, 0},
     {"vgg16 3_1", 128, 56, 256, 3, 1, 1, 0}, {"vgg16 3_2", 256, 56, 256, 3, 1, 1, 0},
@@ -25,100 +26,64 @@ static const Layer layers[] = {
     {"alexnet 4", 384, 13, 256, 3, 1, 1, 0}, {"alexnet 5", 256, 13, 256, 3, 1, 1, 0},
 };
 
-static double cpu_seconds(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-  return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+typedef struct {
+  ck_convolution_t c;
+  float *x, *y, *w, *bias, *dx, *dy, *dw, *dbias, *workspace;
+  int64_t workspaceCount;
+} Call;
+
+static void forward(void *context) {
+  Call *p = context;
+  ck_convolution_forward(&p->c, p->x, p->w, p->bias, 0, p->y, p->workspace, p->workspaceCount);
 }
 
-static void fill(float *values, int64_t count) {
-  for (int64_t i = 0; i < count; i++) values[i] = (float)(i % 97) / 97 - 0.5f;
+static void backward_data(void *context) {
+  Call *p = context;
+  ck_convolution_backward_data(&p->c, p->dy, p->w, NULL, p->dx, p->workspace, p->workspaceCount);
 }
 
-static float *new_floats(int64_t count) {
-  float *values = aligned_alloc(64, (size_t)(count * 4 + 63) / 64 * 64);
-  if (!values) {
-    fprintf(stderr, "no memory for %lld floats\n", (long long)count);
-    exit(71);
-  }
-  fill(values, count);
-  return values;
+static void backward_weights(void *context) {
+  Call *p = context;
+  ck_convolution_backward_weights(&p->c, p->x, p->dy, 1, p->dw, p->dbias, p->workspace, p->workspaceCount);
 }
 
-/// GFLOP/s of twelve independent chains of multiply-adds in registers, each a value of `floats` floats.
-#define PEAK(name, features, floats) \
-  __attribute__((target(features))) static double name(void) { \
-    typedef float vector __attribute__((ext_vector_type(floats))); \
-    vector sum[12], factor = 0.999f, term = 0.001f; \
-    double best = 0; \
-    for (int i = 0; i < 12; i++) sum[i] = (float)i; \
-    for (int run = 0; run < 5; run++) { \
-      double start = cpu_seconds(); \
-      for (int step = 0; step < 4000000; step++) \
-        _Pragma("clang loop unroll(full)") for (int i = 0; i < 12; i++) sum[i] = \
-            __builtin_elementwise_fma(sum[i], factor, term); \
-      double rate = 4e6 * 12 * 2 * floats / (cpu_seconds() - start) / 1e9; \
-      if (rate > best) best = rate; \
-    } \
-    for (int i = 1; i < 12; i++) sum[0] += sum[i]; \
-    return sum[0][0] == 0 ? 0 : best; \
-  }
-#if defined(__x86_64__)
-PEAK(peak_avx2, "avx2,fma", 8)
-PEAK(peak_avx512, "avx512f", 16)
-#endif
-
-static void measure(const Layer *layer, int batch, int runs) {
-  ck_convolution_t c = {
+static void measure(const Layer *layer, int batch) {
+  if (!strstr(layer->name, harness.part) && !strstr("convolution", harness.part)) return;
+  Call p = {.c = {
       .batch = batch, .channels = layer->channels, .height = layer->extent, .width = layer->extent,
       .outputs = layer->outputs, .kernelHeight = layer->kernel, .kernelWidth = layer->kernel,
       .strideHeight = layer->stride, .strideWidth = layer->stride, .padTop = layer->padding,
-      .padLeft = layer->padding, .groups = 1, .interleaved = layer->interleaved};
-  c.outputHeight = c.outputWidth = (layer->extent + 2 * layer->padding - layer->kernel) / layer->stride + 1;
+      .padLeft = layer->padding, .groups = 1, .interleaved = layer->interleaved}};
+  p.c.outputHeight = p.c.outputWidth = (layer->extent + 2 * layer->padding - layer->kernel) / layer->stride + 1;
   int64_t inputs = (int64_t)batch * layer->extent * layer->extent * layer->channels;
-  int64_t outputs = (int64_t)batch * c.outputHeight * c.outputWidth * layer->outputs;
+  int64_t outputs = (int64_t)batch * p.c.outputHeight * p.c.outputWidth * layer->outputs;
   int64_t weights = (int64_t)layer->outputs * layer->channels * layer->kernel * layer->kernel;
-  int64_t workspaceCount = ck_convolution_workspace(&c);
-  float *x = new_floats(inputs), *y = new_floats(outputs), *dy = new_floats(outputs), *w = new_floats(weights);
-  float *dx = new_floats(inputs), *dw = new_floats(weights), *bias = new_floats(layer->outputs);
-  float *dbias = new_floats(layer->outputs), *workspace = new_floats(workspaceCount);
-  double best[3] = {1e30, 1e30, 1e30};
-  for (int run = 0; run < runs; run++) {
-    double times[4] = {cpu_seconds()};
-    ck_convolution_forward(&c, x, w, bias, 0, y, workspace, workspaceCount);
-    times[1] = cpu_seconds();
-    if (!layer->interleaved) ck_convolution_backward_data(&c, dy, w, dx, workspace, workspaceCount);
-    times[2] = cpu_seconds();
-    ck_convolution_backward_weights(&c, x, dy, dw, dbias, workspace, workspaceCount);
-    times[3] = cpu_seconds();
-    for (int pass = 0; pass < 3; pass++)
-      if (times[pass + 1] - times[pass] < best[pass]) best[pass] = times[pass + 1] - times[pass];
+  p.workspaceCount = ck_convolution_workspace(&p.c);
+  p.x = new_floats(inputs), p.y = new_floats(outputs), p.dy = new_floats(outputs), p.w = new_floats(weights);
+  p.dx = new_floats(inputs), p.dw = new_floats(weights), p.bias = new_floats(layer->outputs);
+  p.dbias = new_floats(layer->outputs), p.workspace = new_floats(p.workspaceCount);
+  double operations = 2.0 * (double)outputs * layer->channels * layer->kernel * layer->kernel;
+  struct {
+    const char *pass;
+    void (*body)(void *);
+  } passes[] = {{"forward", forward}, {"backward-data", backward_data}, {"backward-weights", backward_weights}};
+  for (int i = 0; i < 3; i++) {
+    if (layer->interleaved && passes[i].body == backward_data) continue;  // nobody wants the images' gradient
+    char name[128];
+    snprintf(name, sizeof name, "convolution %s, %s", layer->name, passes[i].pass);
+    harness_measure(name, GFLOPS, operations, passes[i].body, &p);
   }
-  double gigaflop = 2.0 * (double)outputs * layer->channels * layer->kernel * layer->kernel / 1e9;
-  printf("| %s | %.0f | ", layer->name, gigaflop / best[0]);
-  if (layer->interleaved) printf("- | ");
-  else printf("%.0f | ", gigaflop / best[1]);
-  printf("%.0f |\n", gigaflop / best[2]);
-  fflush(stdout);
-  float *all[] = {x, y, dy, w, dx, dw, bias, dbias, workspace};
+  float *all[] = {p.x, p.y, p.w, p.bias, p.dx, p.dy, p.dw, p.dbias, p.workspace};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
 }
 
-int main(int argumentCount, char **arguments) {
-  int batch = argumentCount > 1 ? atoi(arguments[1]) : 8, runs = argumentCount > 2 ? atoi(arguments[2]) : 5;
-  const char *part = argumentCount > 3 ? arguments[3] : "", *threads = getenv("ICNN_THREADS");
-  if (batch < 1 || runs < 1) {
-    fprintf(stderr, "usage: %s [batch >= 1] [runs >= 1] [part of a layer's name]\n", arguments[0]);
-    return 64;
+int main(int count, char **arguments) {
+  harness_begin(count, arguments);
+  if (harness.layers) {
+    for (size_t i = 0; i < sizeof published / sizeof *published; i++)
+      measure(&published[i], harness.batch ? harness.batch : 8);
+  } else {
+    for (size_t i = 0; i < sizeof small / sizeof *small; i++) measure(&small[i], harness.batch ? harness.batch : 1);
   }
-  ck_threads_configure(threads ? atoi(threads) : 1, 1);
-  printf("%s, %d thread(s), batch %d", ck_isa_name(ck_isa()), ck_threads_count(), batch);
-#if defined(__x86_64__)
-  if (ck_isa_available(CK_AVX2)) printf(", AVX2 peak %.0f", peak_avx2());
-  if (ck_isa_available(CK_AVX512)) printf(", AVX-512 peak %.0f", peak_avx512());
-#endif
-  printf(" GFLOP/s per core\n\n| layer | forward | backward-data | backward-weights |\n|---|---|---|---|\n");
-  for (size_t i = 0; i < sizeof layers / sizeof *layers; i++)
-    if (strstr(layers[i].name, part)) measure(&layers[i], batch, runs);
   return 0;
 }

@@ -11,6 +11,7 @@
 #include "elementwise.inc"
 #include "interpretable.inc"
 #include "linear.inc"
+#include "machine.inc"
 #include "normalization.inc"
 #include "optimizer.inc"
 #include "pooling.inc"

@@ -43,6 +43,7 @@ public final class Network {
   public func forward(_ images: Tensor, _ context: StepContext) throws -> Tensor {
     var x = images
     for layer in layers {
+      observer?.willForward(layer, input: x)
       x = try layer.forward(x, context)
       try observer?.didForward(layer, output: x)
     }
@@ -59,6 +60,7 @@ public final class Network {
     var dy = logitGradient
     var readyOffset = store.count
     for layer in layers.reversed() {
+      observer?.willBackward(layer)
       let dx = try layer.backward(dy, context)
       try observer?.didBackward(layer, inputGradient: dx)
       if let first = layer.parameters.first?.offset, first < readyOffset {

@@ -23,6 +23,12 @@ public final class Benchmark {
     var communicationMilliseconds: Double
     var updateMilliseconds: Double
     var peakMemoryMegabytes: Double
+    /// Processor time of all threads of rank 0.
+    var stepCPUMilliseconds: Double
+    /// Learned values, without padding.
+    var parameters: Int
+    /// Where the time goes; nil unless it was asked for.
+    var profile: StepProfile?
 
     enum CodingKeys: String, CodingKey {
       case network
@@ -40,6 +46,9 @@ public final class Benchmark {
       case communicationMilliseconds = "communication_ms"
       case updateMilliseconds = "update_ms"
       case peakMemoryMegabytes = "peak_memory_mb"
+      case stepCPUMilliseconds = "step_cpu_ms_median"
+      case parameters
+      case profile
     }
 
     /// A few lines for a person.
@@ -49,7 +58,8 @@ public final class Benchmark {
       \(ranks) rank\(ranks == 1 ? "" : "s") × \(threads) threads, \(isa)
       \(imagesPerSecond.fixed(2)) images/s; step \(stepMillisecondsMedian.fixed(1)) ms (best \(stepMillisecondsMin.fixed(1)))
       forward \(forwardMilliseconds.fixed(1)) ms, backward \(backwardMilliseconds.fixed(1)) ms, waiting for ranks \
-      \(communicationMilliseconds.fixed(1)) ms, update \(updateMilliseconds.fixed(1)) ms; peak memory \(peakMemoryMegabytes.fixed(0)) MB
+      \(communicationMilliseconds.fixed(1)) ms, update \(updateMilliseconds.fixed(1)) ms; peak memory \(peakMemoryMegabytes.fixed(0)) MB\
+      \(profile.map { "\n\n\($0)" } ?? "")
       """
     }
   }
@@ -84,19 +94,28 @@ public final class Benchmark {
   }
 
   /// Runs the steps; the report is rank 0's.
-  public func run(steps: Int, warmupSteps: Int) throws -> Report {
+  ///
+  /// - Parameter profiled: takes the time of every layer as well, and measures first what the machine can do.
+  public func run(steps: Int, warmupSteps: Int, profiled: Bool = false) throws -> Report {
+    let limits = profiled ? MachineLimits.measure() : nil
+    let timer = LayerTimer(steps: steps)
+    if profiled { step.network.observer = timer }
     var reports: [StepReport] = []
+    var cpuSeconds: [Double] = []
     for index in 0..<(warmupSteps + steps) {
+      timer.isRecording = index >= warmupSteps
+      timer.beginStep()
+      let cpuBefore = ProcessTime.cpuSeconds
       let report = try step.run(
         partCount: 1, imageCount: configuration.batchSize, learningRate: 1e-4, part: { _ in batch },
         recycle: { _ in })
-      if index >= warmupSteps { reports.append(report) }
+      if index >= warmupSteps {
+        reports.append(report)
+        cpuSeconds.append(ProcessTime.cpuSeconds - cpuBefore)
+      }
     }
-    let median = { (value: (StepReport) -> Double) -> Double in
-      let sorted = reports.map(value).sorted()
-      return 1e3 * (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
-    }
-    let stepMilliseconds = median { $0.times.total }
+    let milliseconds = { (value: (StepReport) -> Double) in 1e3 * median(reports.map(value)) }
+    let stepMilliseconds = milliseconds { $0.times.total }
     return Report(
       network: configuration.network, interpretable: configuration.interpretable,
       batchSize: configuration.batchSize, imageSize: configuration.imageSize ?? 0,
@@ -104,9 +123,16 @@ public final class Benchmark {
       imagesPerSecond: 1e3 * Double(configuration.batchSize) / stepMilliseconds,
       stepMillisecondsMedian: stepMilliseconds,
       stepMillisecondsMin: 1e3 * (reports.map(\.times.total).min() ?? 0),
-      forwardMilliseconds: median { $0.times.forward }, backwardMilliseconds: median { $0.times.backward },
-      communicationMilliseconds: median { $0.times.communication },
-      updateMilliseconds: median { $0.times.update },
-      peakMemoryMegabytes: Double(ProcessMemory.peakBytes) / 1e6)
+      forwardMilliseconds: milliseconds { $0.times.forward },
+      backwardMilliseconds: milliseconds { $0.times.backward },
+      communicationMilliseconds: milliseconds { $0.times.communication },
+      updateMilliseconds: milliseconds { $0.times.update },
+      peakMemoryMegabytes: Double(ProcessMemory.peakBytes) / 1e6,
+      stepCPUMilliseconds: 1e3 * median(cpuSeconds), parameters: step.network.store.parameterCount,
+      profile: limits.map {
+        StepProfile(
+          timer.rows, handOver: timer.handOver, reports.map(\.times), limits: $0,
+          parameterCount: step.network.store.count)
+      })
   }
 }

@@ -20,6 +20,7 @@ struct BenchCommand: ParsableCommand {
   @Flag(help: "The ordinary twin.") var ordinary = false
   @Option(help: "auto (Winograd's convolutions where they are faster) or exact (none).")
   var convolution = TrainingConfiguration.ConvolutionMode.auto
+  @Flag(help: "Time every layer and pass against what the processor can do.") var profile = false
   @Flag(help: "Print one JSON object.") var json = false
   @OptionGroup var threads: ThreadOptions
 
@@ -43,7 +44,7 @@ struct BenchCommand: ParsableCommand {
         return try configuration.resolved()
       }
       let bench = Benchmark(resolved.0, resolved.1, classes: classes, communicator)
-      let report = try bench.run(steps: steps, warmupSteps: warmupSteps)
+      let report = try bench.run(steps: steps, warmupSteps: warmupSteps, profiled: profile)
       guard communicator.rank == 0 else { return 0 }
       if json {
         let encoder = JSONEncoder()

@@ -138,5 +138,42 @@ struct EquivalenceTests {
     ]
     #expect(fields.isSubset(of: Set(report.keys)))
     #expect(report["ranks"] as? Int == 2)
+    #expect(report["profile"] == nil)
+  }
+
+  @Test("a profile has every layer, and its shares add up to the step")
+  func profile() throws {
+    let arguments = [
+      "bench", "--network", "compact", "--image-size", "16", "--batch-size", "5", "--steps", "2", "--classes",
+      "3", "--threads", "1", "--profile",
+    ]
+    let run = try Program.run(ranks: 2, arguments + ["--json"])
+    #expect(run.exitCode == 0, "\(run.stderr)")
+    let report = try #require(
+      try JSONSerialization.jsonObject(with: Data(run.stdout.utf8)) as? [String: Any], "\(run.stdout)")
+    let profile = try #require(report["profile"] as? [String: Any])
+    #expect(try #require(profile["peak_gflops"] as? Double) > 0)
+    #expect(try #require(profile["copy_gb_per_second"] as? Double) > 0)
+    let layers = try #require(profile["layers"] as? [[String: Any]])
+    let first = try #require(layers.first)
+    #expect(first["name"] as? String == "features.0" && first["kind"] as? String == "convolution")
+    // Rank 0 has 3 of the 5 images.
+    #expect(first["output"] as? [Int] == [3, 32, 16, 16])
+    #expect(first["algorithm"] is String)
+    let forward = try #require(first["forward"] as? [String: Double])
+    #expect(Set(forward.keys) == ["ms", "gflops", "peak_share"])
+    #expect(layers.last?["name"] as? String == "classifier.1")
+    #expect(layers.contains { $0["kind"] as? String == "interpretable mask" })
+    let kinds = try #require(profile["kinds"] as? [[String: Any]])
+    #expect(
+      Set(["convolution", "linear", "update", "communication", "other"])
+        .isSubset(of: Set(kinds.compactMap { $0["kind"] as? String })))
+    let share = kinds.reduce(0) { $0 + ($1["share"] as? Double ?? .nan) }
+    #expect(abs(share - 1) < 1e-9)
+
+    let table = try Program.run(arguments)
+    #expect(table.exitCode == 0, "\(table.stderr)")
+    #expect(table.stdout.contains("GFLOP/s of multiply-adds"))
+    #expect(table.stdout.split(separator: "\n").contains { $0.hasPrefix("features.0 ") })
   }
 }

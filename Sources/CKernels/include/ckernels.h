@@ -60,6 +60,7 @@ void ck_relu_backward(const float *y, float *dy, int64_t count);
 #include "ck_interpretable.h"
 #include "ck_layout.h"
 #include "ck_linear.h"
+#include "ck_machine.h"
 #include "ck_normalization.h"
 #include "ck_optimizer.h"
 #include "ck_pooling.h"

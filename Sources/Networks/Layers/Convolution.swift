@@ -68,6 +68,12 @@ public final class Convolution: Layer, RectifiedInput {
   /// Weights, then the bias if there is one.
   public var parameters: [Parameter] { bias.map { [weights, $0] } ?? [weights] }
 
+  /// How the last forward was computed, for profiles.
+  public var algorithmDescription: String {
+    guard let input else { return algorithm.description }
+    return geometry.algorithm(.forward, input: input.shape, input.layout, algorithm).description
+  }
+
   /// [N, C, H, W] → [N, O, H′, W′].
   public func outputShape(for input: Shape) -> Shape { geometry.outputShape(for: input) }
 

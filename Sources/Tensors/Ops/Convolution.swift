@@ -1,7 +1,7 @@
 import CKernels
 
 /// How a convolution is computed.
-public enum ConvolutionAlgorithm: Sendable, CaseIterable {
+public enum ConvolutionAlgorithm: Sendable, CaseIterable, CustomStringConvertible {
   /// The fastest that fits, by the shapes alone.
   case automatic
   /// The sum itself.
@@ -10,6 +10,16 @@ public enum ConvolutionAlgorithm: Sendable, CaseIterable {
   case winograd4
   /// Winograd's with tiles of 6 × 6, F(4×4, 3×3) and F(2×2, 5×5): about a decimal digit less exact.
   case winograd6
+
+  /// "automatic", "direct", "winograd 4x4" or "winograd 6x6", by the extent of the transformed tiles.
+  public var description: String {
+    switch self {
+    case .automatic: "automatic"
+    case .direct: "direct"
+    case .winograd4: "winograd 4x4"
+    case .winograd6: "winograd 6x6"
+    }
+  }
 
   var kernel: ck_convolution_algorithm_t {
     switch self {
