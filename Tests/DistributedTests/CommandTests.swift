@@ -111,7 +111,7 @@ import Testing
 
   @Test(
     "every command explains itself",
-    arguments: ["train", "evaluate", "predict", "info", "doctor", "bench", "data", "demo"])
+    arguments: ["train", "evaluate", "predict", "info", "doctor", "bench", "data", "demo", "launch"])
   func help(command: String) throws {
     let run = try Program.run([command, "--help"])
     #expect(run.exitCode == 0 && run.stdout.contains("OVERVIEW"))
