@@ -116,6 +116,26 @@ struct EquivalenceTests {
     }
   }
 
+  @Test("evaluation on two ranks is that of one, printed once")
+  func evaluation() throws {
+    try Program.withFolder { folder in
+      let run = folder + "/run"
+      #expect(try Program.run(Program.training(run, "--steps", "5")).exitCode == 0)
+      let arguments = ["evaluate", "--checkpoint", run, "--data", Program.data, "--split", "train", "--json"]
+      let reports = try [1, 2].map { ranks in
+        let outcome = try Program.run(ranks: ranks, arguments)
+        #expect(outcome.exitCode == 0, "\(outcome.stderr)")
+        return try #require(
+          try JSONSerialization.jsonObject(with: Data(outcome.stdout.utf8)) as? [String: Any],
+          "\(outcome.stdout)")
+      }
+      #expect(reports[0]["images"] as? Int == 32 && reports[1]["images"] as? Int == 32)
+      #expect(reports[0]["confusion"] as? [[Int]] == reports[1]["confusion"] as? [[Int]])
+      let losses = reports.map { $0["loss"] as? Double ?? .nan }
+      #expect(abs(losses[0] - losses[1]) < 1e-6 * losses[0])
+    }
+  }
+
   @Test("bench runs on two ranks and prints one object")
   func bench() throws {
     let run = try Program.run(
