@@ -32,24 +32,67 @@ void ck_image_resize(const uint8_t *source, const ck_resampling *rows, const ck_
   }
 }
 
-void ck_image_normalize(const float *source, int64_t side, int64_t x0, int64_t y0, int64_t size, int flip, float gain,
-                        const float *mean, const float scale[3], float *output) {
-  for (int64_t y = 0; y < size; y++) {
-    const float *in = source + ((y0 + y) * side + x0) * 3;
-    const float *center = mean + y * size * 3;
-    float *out = output + y * size * 3;
-    int64_t step = flip ? -3 : 3;
-    if (flip) in += 3 * (size - 1);
-    for (int64_t x = 0; x < size; x++, in += step) {
-      for (int64_t c = 0; c < 3; c++) {
-        float value = in[c];
-        if (gain != 1) {
-          value *= gain;
-          value = value < 0 ? 0 : value > 255 ? 255 : value;
-        }
-        out[3 * x + c] = (value - center[3 * x + c]) * scale[c];
-      }
+// Where an output pixel looks along one axis: between inputs low and high, the second with weight `fraction`.
+typedef struct {
+  int64_t low, high;
+  float fraction;
+} ck_tap;
+
+static ck_tap ck_tap_at(float u, int64_t inputs) {
+  float last = (float)(inputs - 1);
+  u = u < 0 ? 0 : u > last ? last : u;
+  int64_t low = (int64_t)u;
+  return (ck_tap){low, low + 1 < inputs ? low + 1 : low, u - (float)low};
+}
+
+static float ck_mix(float a, float b, float fraction) { return a + fraction * (b - a); }
+
+// Row y of the window, unmirrored, interpolated.
+static void ck_window_row(const float *source, int64_t side, ck_window window, int64_t size, int64_t y, float *out) {
+  float step = window.side / (float)size;
+  ck_tap row = ck_tap_at(window.y + ((float)y + 0.5f) * step - 0.5f, side);
+  const float *upper = source + row.low * side * 3, *lower = source + row.high * side * 3;
+  for (int64_t x = 0; x < size; x++) {
+    ck_tap column = ck_tap_at(window.x + ((float)x + 0.5f) * step - 0.5f, side);
+    const float *a = upper + 3 * column.low, *b = upper + 3 * column.high;
+    const float *c = lower + 3 * column.low, *d = lower + 3 * column.high;
+    for (int64_t i = 0; i < 3; i++)
+      out[3 * x + i] = ck_mix(ck_mix(a[i], b[i], column.fraction), ck_mix(c[i], d[i], column.fraction), row.fraction);
+  }
+}
+
+static void ck_mirror_row(float *row, int64_t size) {
+  for (int64_t x = 0; x < size / 2; x++)
+    for (int64_t c = 0; c < 3; c++) {
+      float *left = row + 3 * x + c, *right = row + 3 * (size - 1 - x) + c, value = *left;
+      *left = *right, *right = value;
     }
+}
+
+static void ck_change_colors(float *row, int64_t size, const ck_color_change *change) {
+  const float *m = change->matrix;
+  for (int64_t x = 0; x < size; x++, row += 3) {
+    float in[3] = {row[0], row[1], row[2]};
+    for (int64_t c = 0; c < 3; c++) {
+      float value = m[3 * c] * in[0] + m[3 * c + 1] * in[1] + m[3 * c + 2] * in[2] + change->offset;
+      row[c] = value < 0 ? 0 : value > 255 ? 255 : value;
+    }
+  }
+}
+
+void ck_image_normalize(const float *source, int64_t side, ck_window window, int64_t size,
+                        const ck_color_change *color, const float *mean, const float scale[3], float *output) {
+  int64_t x0 = (int64_t)window.x, y0 = (int64_t)window.y;
+  int isExact = window.side == (float)size && window.x == (float)x0 && window.y == (float)y0;
+  for (int64_t y = 0; y < size; y++, mean += 3 * size, output += 3 * size) {
+    if (isExact)
+      memcpy(output, source + ((y0 + y) * side + x0) * 3, (size_t)(3 * size) * sizeof(float));
+    else
+      ck_window_row(source, side, window, size, y, output);
+    if (window.flip) ck_mirror_row(output, size);
+    if (color) ck_change_colors(output, size, color);
+    for (int64_t x = 0; x < size; x++)
+      for (int64_t c = 0; c < 3; c++) output[3 * x + c] = (output[3 * x + c] - mean[3 * x + c]) * scale[c];
   }
 }
 

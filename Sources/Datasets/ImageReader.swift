@@ -1,4 +1,3 @@
-import CKernels
 import Tensors
 
 /// Single files as network input, prepared as the images of a validation split are.
@@ -34,9 +33,7 @@ public final class ImageReader {
     }
     workspace.resized.withUnsafeMutableBufferPointer {
       workspace.resizer.resize(workspace.image, width: side, height: side, into: $0.baseAddress!)
-      ck_image_normalize(
-        $0.baseAddress!, Int64(side), Int64(window.x), Int64(window.y), Int64(preprocessing.imageSize), 0, 1,
-        mean, preprocessing.scale, input.pointer)
+      preprocessing.apply(window, to: $0.baseAddress!, side: side, mean: mean, into: input.pointer)
     }
   }
 }

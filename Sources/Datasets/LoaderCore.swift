@@ -1,4 +1,3 @@
-import CKernels
 import Glibc
 import Tensors
 
@@ -207,10 +206,7 @@ final class LoaderCore: @unchecked Sendable {
     let output = batch.images.pointer + i * batch.images.imageStride
     do throws(DatasetError) {
       try store.withImage(batch.sampleIndices[i], workspace) { pixels in
-        ck_image_normalize(
-          pixels, Int64(store.side), Int64(draw.x), Int64(draw.y), Int64(size), draw.isFlipped ? 1 : 0,
-          draw.gain,
-          mean, preprocessing.scale, output)
+        preprocessing.apply(draw, to: pixels, side: store.side, mean: mean, into: output)
       }
       return nil
     } catch {

@@ -90,12 +90,23 @@ public enum BLASCoreType {
     }
     setenv(coreVariable, wanted, 1)
     setenv(guardVariable, chosenCore, 1)
+    // By its own name: the kernel names a process after the file it executes, and "exe" is nothing that pgrep, pkill
+    // or ps could find. The link still works where that name does not, for instance after the file was replaced.
+    if let path = executablePath { execv(path, CommandLine.unsafeArgv) }
     execv("/proc/self/exe", CommandLine.unsafeArgv)
     // Only a failed execv returns.
     let reason = String(cString: strerror(errno))
     unsetenv(coreVariable)
     unsetenv(guardVariable)
     return .notCorrected(core: chosenCore, wanted: wanted, reason: "execv: \(reason)")
+  }
+
+  /// Where this program's file lies, links resolved; nil without /proc.
+  private static var executablePath: String? {
+    var path = [CChar](repeating: 0, count: Int(PATH_MAX))
+    let length = readlink("/proc/self/exe", &path, path.count - 1)
+    return length > 0
+      ? String(decoding: path.prefix(length).map { UInt8(bitPattern: $0) }, as: UTF8.self) : nil
   }
 
   private static func environment(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }

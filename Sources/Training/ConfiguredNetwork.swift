@@ -21,6 +21,9 @@ extension TrainingConfiguration {
     result.learningRate = learningRate ?? architecture.learningRate
     result.weightDecay = weightDecay ?? architecture.weightDecay
     result.dropout = dropout ?? Double(architecture.dropout)
+    result.epochs = epochs ?? architecture.epochs
+    result.scaleJitter = scaleJitter ?? architecture.scaleJitter
+    result.colorJitter = colorJitter ?? architecture.colorJitter
     if positiveClass != nil { result.loss = .logistic }
     return (result, architecture)
   }
@@ -50,7 +53,7 @@ extension TrainingConfiguration {
     switch schedule {
     case .constant: .constant
     case .step: .step(factor: 0.1, epochs: stepEpochs)
-    case .logarithmic: .logarithmic(final: 0.1, epochs: epochs)
+    case .logarithmic: .logarithmic(final: 0.1, epochs: epochs ?? 1)
     case .cosine: .cosine(final: 0, warmupEpochs: warmupEpochs)
     }
   }
@@ -76,6 +79,8 @@ extension TrainingConfiguration {
       ("accumulate", "\(before.accumulate)", "\(accumulate)"),
       ("mean", before.mean.rawValue, mean.rawValue),
       ("crop-margin", "\(before.cropMargin)", "\(cropMargin)"),
+      ("scale-jitter", "\(before.scaleJitter ?? 0)", "\(scaleJitter ?? 0)"),
+      ("color-jitter", "\(before.colorJitter ?? 0)", "\(colorJitter ?? 0)"),
       ("seed", "\(before.seed)", "\(seed)"),
     ]
     for (name, old, new) in fields where old != new {

@@ -93,7 +93,7 @@ public final class Trainer {
     validationLoader = data.loader(.validation, configuration, communicator)
     context.batchesPerEpoch = loader.sampler.batchesPerEpoch
     stepsPerEpoch = (loader.sampler.batchesPerEpoch + configuration.accumulate - 1) / configuration.accumulate
-    totalSteps = configuration.steps ?? configuration.epochs * stepsPerEpoch
+    totalSteps = configuration.steps ?? (configuration.epochs ?? architecture.epochs) * stepsPerEpoch
     schedule = configuration.learningRateSchedule()
     baseLearningRate = configuration.learningRate ?? architecture.learningRate
     log = run.map { MetricsLog(path: $0.metrics) { console.warning($0) } }

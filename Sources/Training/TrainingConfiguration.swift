@@ -52,8 +52,8 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
 
   // MARK: how long and how fast
 
-  /// Passes over the training split.
-  public var epochs = 30
+  /// Passes over the training split; nil: the network's own.
+  public var epochs: Int?
   /// Optimiser steps; overrides `epochs`.
   public var steps: Int?
   /// Images of one optimiser step on all ranks together.
@@ -87,6 +87,11 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
   public var flip = true
   /// Random crops: training images are enlarged by this share of the input size before a window is cut.
   public var cropMargin: Double = 0.125
+  /// Random sizes of these windows: a factor from [1 − this, 1 + this), at most the whole image; nil: the network's own.
+  public var scaleJitter: Double?
+  /// Random colours of training images: factors from [1 − this, 1 + this) for brightness, contrast and saturation; nil:
+  /// the network's own.
+  public var colorJitter: Double?
   /// Leave unreadable images out (listed in the log) instead of refusing to start.
   public var skipBadImages = false
   /// Threads that decode images, per rank.
@@ -134,6 +139,8 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
     case convolution
     case mean, flip
     case cropMargin = "crop-margin"
+    case scaleJitter = "scale-jitter"
+    case colorJitter = "color-jitter"
     case skipBadImages = "skip-bad-images"
     case loaderThreads = "loader-threads"
     case seed
@@ -215,7 +222,7 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
     try require(
       batchSize / accumulate >= ranks, .accumulate,
       "parts of \(batchSize / accumulate) images cannot be shared by \(ranks) ranks")
-    try require(epochs >= 1, .epochs, "\(epochs) is below 1")
+    try require((epochs ?? 1) >= 1, .epochs, "\(epochs ?? 0) is below 1")
     try require((steps ?? 1) >= 1, .steps, "\(steps ?? 0) is below 1")
     try require((imageSize ?? 224) >= 16, .imageSize, "\(imageSize ?? 0) pixels; at least 16 are needed")
     try require((imageSize ?? 224) <= 4096, .imageSize, "\(imageSize ?? 0) pixels; at most 4096 make sense")
@@ -225,6 +232,10 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
     try require((0..<1).contains(dropout ?? 0), .dropout, "\(dropout ?? 0) is outside [0, 1)")
     try require((filterLossWeight ?? 0) >= 0, .filterLossWeight, "\(filterLossWeight ?? 0) is negative")
     try require((0...1).contains(cropMargin), .cropMargin, "\(cropMargin) is outside [0, 1]")
+    try require(
+      (0..<1).contains(scaleJitter ?? 0), .scaleJitter, "\(scaleJitter ?? 0) is outside [0, 1)")
+    try require(
+      (0...1).contains(colorJitter ?? 0), .colorJitter, "\(colorJitter ?? 0) is outside [0, 1]")
     try require(validateEvery >= 1, .validateEvery, "\(validateEvery) is below 1")
     try require(keepCheckpoints >= 1, .keepCheckpoints, "\(keepCheckpoints) is below 1")
     try require((checkpointEverySteps ?? 1) >= 1, .checkpointEverySteps, "must be at least 1")

@@ -39,7 +39,8 @@ public struct TrainingData: Sendable {
     }
     let folder = verified.0.excluding(bad)
     let augmentation = Augmentation(
-      horizontalFlip: configuration.flip, cropMargin: Float(configuration.cropMargin))
+      horizontalFlip: configuration.flip, cropMargin: Float(configuration.cropMargin),
+      scaleJitter: Float(configuration.scaleJitter ?? 0), colorJitter: Float(configuration.colorJitter ?? 0))
     let prepared = try onAllRanks(communicator) {
       let kind = configuration.positiveClass.map { LearningTask.Kind.singleCategory($0) } ?? .multiCategory
       let task = try LearningTask(kind, on: folder)

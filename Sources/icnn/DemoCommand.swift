@@ -42,7 +42,7 @@ struct DemoCommand: ParsableCommand {
     var rows: [String] = []
     for run in runs {
       print("\n== \(run.title)")
-      guard let launcher = try Launcher(ranks: run.ranks) else {
+      guard let launcher = try Launcher(Launcher.Job(ranks: run.ranks, isOversubscribed: true)) else {
         print("mpirun is not installed: left out (apt install openmpi-bin openssh-client)")
         rows.append(row(run.title, "mpirun is not installed"))
         continue

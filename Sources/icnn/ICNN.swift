@@ -20,7 +20,7 @@ struct ICNN: ParsableCommand {
     version: Version.current,
     subcommands: [
       TrainCommand.self, EvaluateCommand.self, PredictCommand.self, InfoCommand.self, DoctorCommand.self,
-      BenchCommand.self, DataCommand.self, DemoCommand.self,
+      BenchCommand.self, DataCommand.self, DemoCommand.self, LaunchCommand.self,
     ])
 
   /// What became of OpenBLAS's choice of kernels.
@@ -28,7 +28,10 @@ struct ICNN: ParsableCommand {
 
   static func main() {
     // OpenBLAS reads its core type when it is loaded: a wrong choice is mended by starting anew, before MPI is.
-    blasCore = BLASCoreType.reexecuteIfNeeded()
+    // A launcher computes nothing, and would pass this host's choice on to ranks on others.
+    if CommandLine.arguments.dropFirst().first != LaunchCommand.configuration.commandName {
+      blasCore = BLASCoreType.reexecuteIfNeeded()
+    }
     do {
       var command = try parseAsRoot()
       try command.run()

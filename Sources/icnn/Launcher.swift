@@ -1,47 +1,87 @@
 import Foundation
 import Glibc
 
-/// Starts this program again as a child, alone or under mpirun on this host.
+/// Starts this program again as a child, alone or under mpirun, and passes requests to stop on to it.
 struct Launcher {
-  private let ranks: Int
+  /// Where the ranks run and how mpirun is to start them.
+  struct Job {
+    /// Processes that train together; 1 needs no mpirun.
+    var ranks: Int
+    /// Hosts and slots; nil: this host, or what a resource manager has allotted.
+    var hostfile: String?
+    /// The launcher; nil: the one on the PATH.
+    var mpirun: String?
+    /// More options of mpirun.
+    var options: [String] = []
+    /// Whether ranks may share cores.
+    var isOversubscribed = false
+    /// Whether even one rank runs under mpirun.
+    var needsMPI = false
+  }
+
+  private let job: Job
   private let mpirun: String?
   private let executable: String
 
-  /// Nil if more than one rank is wanted and there is no mpirun.
-  init?(ranks: Int) throws {
-    self.ranks = ranks
+  /// Nil if there is no mpirun and the job needs it.
+  init?(_ job: Job) throws {
+    self.job = job
     executable = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
-    let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin").split(separator: ":")
-    mpirun = folders.map { $0 + "/mpirun" }.first { access($0, X_OK) == 0 }
-    if ranks > 1 && mpirun == nil { return nil }
+    let usesMPI = job.ranks > 1 || job.needsMPI
+    mpirun = usesMPI ? Self.find(job.mpirun ?? "mpirun") : nil
+    if usesMPI && mpirun == nil { return nil }
   }
 
   /// The command line as a person would type it.
   func description(_ arguments: [String]) -> String {
-    (ranks > 1 ? "$ mpirun -np \(ranks) icnn " : "$ icnn ") + arguments.joined(separator: " ")
+    (mpirun == nil ? "$ icnn " : "$ mpirun -np \(job.ranks) icnn ") + arguments.joined(separator: " ")
   }
 
   /// Runs to the end with this process's output; returns the exit code (128 + signal number for a signal).
+  ///
+  /// SIGTERM and its like to this process ask the child to stop (`StopForwarding`). It has a process group of its own, so
+  /// that a terminal's Ctrl-C reaches it once and in that way too.
   func run(_ arguments: [String]) throws -> Int32 {
     let process = Process()
-    var environment = ProcessInfo.processInfo.environment
-    if ranks > 1, let mpirun {
+    if let mpirun {
       process.executableURL = URL(fileURLWithPath: mpirun)
-      process.arguments = ["-np", String(ranks), executable] + arguments
-      environment["OMPI_MCA_rmaps_base_oversubscribe"] = "1"
-      // One host needs no remote shell; without one mpirun would refuse to start.
-      environment["OMPI_MCA_plm"] = environment["OMPI_MCA_plm"] ?? "isolated"
-      if getuid() == 0 {
-        environment["OMPI_ALLOW_RUN_AS_ROOT"] = "1"
-        environment["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1"
-      }
+      process.arguments =
+        ["-np", String(job.ranks)] + (job.hostfile.map { ["--hostfile", $0] } ?? []) + job.options
+        + [executable] + arguments
+      process.environment = environment(ProcessInfo.processInfo.environment)
     } else {
       process.executableURL = URL(fileURLWithPath: executable)
       process.arguments = arguments
     }
-    process.environment = environment
+    process.standardInput = FileHandle.nullDevice
+    StopForwarding.install()
     try process.run()
+    StopForwarding.setChild(process.processIdentifier)
     process.waitUntilExit()
+    StopForwarding.setChild(0)
     return process.terminationReason == .exit ? process.terminationStatus : 128 + process.terminationStatus
+  }
+
+  /// What mpirun needs besides, where the user has not said otherwise.
+  private func environment(_ own: [String: String]) -> [String: String] {
+    var result = own
+    func set(_ name: String, _ value: String) { result[name] = own[name] ?? value }
+    if job.isOversubscribed { set("OMPI_MCA_rmaps_base_oversubscribe", "1") }
+    // One host needs no remote shell; without one mpirun would refuse to start. A resource manager has its own way.
+    let hasManager = ["SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID"].contains { own[$0] != nil }
+    let hasShell = Self.find("ssh") != nil || Self.find("rsh") != nil
+    if job.hostfile == nil && !hasManager && !hasShell { set("OMPI_MCA_plm", "isolated") }
+    if getuid() == 0 {
+      set("OMPI_ALLOW_RUN_AS_ROOT", "1")
+      set("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")
+    }
+    return result
+  }
+
+  /// A path as it is, a name on the PATH.
+  private static func find(_ program: String) -> String? {
+    if program.contains("/") { return access(program, X_OK) == 0 ? program : nil }
+    let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin").split(separator: ":")
+    return folders.map { "\($0)/\(program)" }.first { access($0, X_OK) == 0 }
   }
 }

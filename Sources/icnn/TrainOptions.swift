@@ -49,7 +49,7 @@ struct TrainOptions: ParsableArguments {
   @Flag(help: "Single-category training: filters may belong to the counter-examples too.")
   var negativeFilters = false
 
-  @Option(help: "Passes over the training images. (default: 30)") var epochs: Int?
+  @Option(help: "Passes over the training images. (default: the network's own)") var epochs: Int?
   @Option(help: "Optimiser steps; overrides --epochs.") var steps: Int?
   @Option(help: "Images per step on all ranks together. (default: 32)") var batchSize: Int?
   @Option(help: "Parts into which a batch is cut to save memory. (default: 1)") var accumulate: Int?
@@ -71,6 +71,14 @@ struct TrainOptions: ParsableArguments {
   var mean: Preprocessing.MeanKind?
   @Flag(inversion: .prefixedNo, help: "Random horizontal flips. (default: --flip)") var flip: Bool?
   @Option(help: "Random crops: margin as a share of the input size. (default: 0.125)") var cropMargin: Double?
+  @Option(
+    help: "Random sizes of these crops: factors from 1 minus to 1 plus this. (default: the network's own)")
+  var scaleJitter: Double?
+  @Option(
+    help:
+      "Random brightness, contrast, saturation: factors from 1 minus to 1 plus this. (default: the network's own)"
+  )
+  var colorJitter: Double?
   @Flag(help: "Leave unreadable images out instead of refusing to start.") var skipBadImages = false
   @Option(help: "Threads that decode images, per rank. (default: 2)") var loaderThreads: Int?
 
@@ -113,6 +121,8 @@ struct TrainOptions: ParsableArguments {
     set(&c.mean, mean)
     set(&c.flip, flip)
     set(&c.cropMargin, cropMargin)
+    set(&c.scaleJitter, scaleJitter)
+    set(&c.colorJitter, colorJitter)
     if skipBadImages { c.skipBadImages = true }
     set(&c.loaderThreads, loaderThreads)
     set(&c.seed, seed)

@@ -12,3 +12,10 @@ print("outcome=\(outcome)")
 print("core=\(CPU.blasCore)")
 print("variable=\(getenv("OPENBLAS_CORETYPE").map { String(cString: $0) } ?? "unset")")
 print("arguments=\(CommandLine.arguments.dropFirst().joined(separator: " "))")
+// What the kernel calls this process: what pgrep, pkill and ps find.
+let name = fopen("/proc/self/comm", "r").map { file in
+  defer { fclose(file) }
+  var line = [CChar](repeating: 0, count: 64)
+  return fgets(&line, 64, file).map { String(cString: $0) } ?? ""
+}
+print("name=\(name?.split(separator: "\n").first ?? "unknown")")

@@ -30,7 +30,7 @@ import Testing
   let folder: TemporaryFolder
   let task: LearningTask
   let store: ImageStore
-  let augmentation = Augmentation(horizontalFlip: true, cropMargin: 0.3, brightness: 0.2)
+  let augmentation = Augmentation(horizontalFlip: true, cropMargin: 0.3, scaleJitter: 0.2, colorJitter: 0.2)
   let preprocessing: Preprocessing
 
   init() throws {

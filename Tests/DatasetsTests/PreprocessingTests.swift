@@ -98,15 +98,29 @@ import Testing
     #expect(try JSONDecoder().decode(Preprocessing.self, from: JSONEncoder().encode(pixel)) == pixel)
   }
 
+  /// The kernel's result for one window of an image [side, side, 3], and its pixels.
+  private func normalized(
+    _ window: ck_window, size: Int, side: Int, _ color: ck_color_change? = nil, mean: [Float],
+    scale: [Float] = [1, 1, 1]
+  ) -> (output: [Float], source: [Float]) {
+    let source = (0..<(side * side * 3)).map { Float($0 * 7 % 256) }
+    var output = [Float](repeating: .nan, count: size * size * 3)
+    func run(_ color: UnsafePointer<ck_color_change>?) {
+      ck_image_normalize(source, Int64(side), window, Int64(size), color, mean, scale, &output)
+    }
+    if let color { withUnsafePointer(to: color) { run($0) } } else { run(nil) }
+    return (output, source)
+  }
+
   @Test(arguments: [false, true], [Float(1), 1.5]) func kernelCutsFlipsAndNormalises(
     isFlipped: Bool, gain: Float
   ) {
     let side = 6, size = 4, x0 = 2, y0 = 1
-    let source = (0..<(side * side * 3)).map { Float($0 * 7 % 256) }
     let mean = (0..<(size * size * 3)).map { Float($0) }, scale: [Float] = [0.5, 2, -1]
-    var output = [Float](repeating: .nan, count: size * size * 3)
-    ck_image_normalize(
-      source, Int64(side), Int64(x0), Int64(y0), Int64(size), isFlipped ? 1 : 0, gain, mean, scale, &output)
+    let color = ck_color_change(matrix: (gain, 0, 0, 0, gain, 0, 0, 0, gain), offset: 0)
+    let (output, source) = normalized(
+      ck_window(x: Float(x0), y: Float(y0), side: Float(size), flip: isFlipped ? 1 : 0), size: size,
+      side: side, gain == 1 ? nil : color, mean: mean, scale: scale)
     for y in 0..<size {
       for x in 0..<size {
         for c in 0..<3 {
@@ -114,6 +128,51 @@ import Testing
           let value = min(255, source[((y + y0) * side + from + x0) * 3 + c] * gain)
           let i = (y * size + x) * 3 + c
           #expect(output[i] == (value - mean[i]) * scale[c])
+        }
+      }
+    }
+  }
+
+  @Test func kernelMixesColors() {
+    // Channels exchanged and lifted: what leaves 0...255 is clamped.
+    let color = ck_color_change(matrix: (0, 1, 0, 0, 0, 2, 0.5, 0, 0), offset: -20)
+    let (output, source) = normalized(
+      ck_window(x: 0, y: 0, side: 5, flip: 0), size: 5, side: 5, color,
+      mean: [Float](repeating: 0, count: 75))
+    for pixel in 0..<25 {
+      let (r, g, b) = (source[3 * pixel], source[3 * pixel + 1], source[3 * pixel + 2])
+      let expected = [g - 20, 2 * b - 20, 0.5 * r - 20].map { min(max($0, 0), 255) }
+      #expect(Array(output[(3 * pixel)..<(3 * pixel + 3)]) == expected)
+    }
+    #expect(output.contains(0) && output.contains(255))
+  }
+
+  @Test(arguments: [
+    ck_window(x: 0, y: 0, side: 9, flip: 0), ck_window(x: 1.25, y: 2.5, side: 5, flip: 0),
+    ck_window(x: 0.5, y: 3.75, side: 4.4, flip: 1), ck_window(x: 4, y: 0.1, side: 5, flip: 1),
+  ]) func kernelResizesWindows(window: ck_window) {
+    let side = 9, size = 5
+    let (output, source) = normalized(
+      window, size: size, side: side, mean: [Float](repeating: 0, count: size * size * 3))
+    /// Between the two nearest centres, the border repeated.
+    func taps(_ start: Float, _ o: Int) -> [(index: Int, weight: Double)] {
+      let u = min(
+        max(Double(start) + (Double(o) + 0.5) * Double(window.side) / Double(size) - 0.5, 0),
+        Double(side - 1))
+      let low = Int(u)
+      return [(low, 1 - (u - Double(low))), (min(low + 1, side - 1), u - Double(low))]
+    }
+    for y in 0..<size {
+      for x in 0..<size {
+        for c in 0..<3 {
+          var expected = 0.0
+          for row in taps(window.y, y) {
+            for column in taps(window.x, window.flip != 0 ? size - 1 - x : x) {
+              expected +=
+                row.weight * column.weight * Double(source[(row.index * side + column.index) * 3 + c])
+            }
+          }
+          #expect(abs(Double(output[(y * size + x) * 3 + c]) - expected) < 1e-2)
         }
       }
     }

@@ -44,6 +44,16 @@ import Testing
       #expect(abs((result["accuracy"] as? Double ?? -1) - (logged ?? -2)) < 1e-6)
       let confusion = try #require(result["confusion"] as? [[Int]])
       #expect(confusion.flatMap { $0 }.reduce(0, +) == result["images"] as? Int)
+      let table = try Program.run(["evaluate", "--checkpoint", run, "--data", Program.data])
+      #expect(table.exitCode == 0 && table.stdout.contains("images 8, accuracy "))
+      // Under the head a line per class: its name, how often it was taken for which, how often rightly.
+      let lines = table.stdout.split(separator: "\n").suffix(confusion.count)
+      for (index, line) in lines.enumerated() {
+        let words = line.split(separator: " ").dropFirst()
+        #expect(words.dropLast().map { Int($0) } == confusion[index].map { $0 })
+        let own = Double(confusion[index][index]) / Double(confusion[index].reduce(0, +))
+        #expect(abs((words.last.flatMap { Double($0) } ?? -1) - own) < 1e-3)
+      }
 
       let classes = try FileManager.default.contentsOfDirectory(atPath: Program.data + "/images").sorted()
       let folderOfClass = Program.data + "/images/" + classes[0]
@@ -55,6 +65,9 @@ import Testing
       let probabilities = try #require(object["probabilities"] as? [[String: Any]])
       #expect(probabilities.compactMap { $0["class"] as? String } == classes)
       #expect(abs(probabilities.compactMap { $0["probability"] as? Double }.reduce(0, +) - 1) < 1e-6)
+      let words = try Program.run(["predict", "--checkpoint", run, image])
+      #expect(
+        words.exitCode == 0 && words.stdout.hasPrefix("\(image): \(object["class"] as? String ?? "?") 0."))
     }
   }
 
@@ -111,7 +124,7 @@ import Testing
 
   @Test(
     "every command explains itself",
-    arguments: ["train", "evaluate", "predict", "info", "doctor", "bench", "data", "demo"])
+    arguments: ["train", "evaluate", "predict", "info", "doctor", "bench", "data", "demo", "launch"])
   func help(command: String) throws {
     let run = try Program.run([command, "--help"])
     #expect(run.exitCode == 0 && run.stdout.contains("OVERVIEW"))

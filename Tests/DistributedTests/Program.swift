@@ -27,9 +27,13 @@ enum Program {
   }
 
   static func run(ranks: Int, _ arguments: [String]) throws -> ProcessRun.Outcome {
+    try start(ranks: ranks, arguments).wait()
+  }
+
+  static func start(ranks: Int, _ arguments: [String]) throws -> ProcessRun {
     ranks == 1
-      ? try run(arguments)
-      : try MPIRun.run(np: ranks, executable: executable, arguments: arguments, timeoutSeconds: 120)
+      ? try start(arguments)
+      : try MPIRun.start(np: ranks, executable: executable, arguments: arguments, timeoutSeconds: 120)
   }
 
   /// `icnn train` on the small data set: 32 training images in batches of 7, the last of 4.
@@ -55,6 +59,11 @@ enum Program {
   static func checkpoints(_ run: String) -> [String] {
     ((try? FileManager.default.contentsOfDirectory(atPath: run + "/checkpoints")) ?? [])
       .filter { $0.hasPrefix("step-") }.sorted()
+  }
+
+  /// The steps after which the run's checkpoints were written, in order.
+  static func checkpointSteps(_ run: String) -> [Int] {
+    checkpoints(run).compactMap { Int($0.dropFirst("step-".count)) }
   }
 
   /// The bytes of a file of the newest checkpoint.

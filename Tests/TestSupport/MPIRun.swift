@@ -25,10 +25,18 @@ public enum MPIRun {
     timeoutSeconds: Int = 60
   ) throws -> ProcessRun {
     guard let launcher else { throw CocoaError(.fileNoSuchFile, userInfo: [NSFilePathErrorKey: "mpirun"]) }
-    var variables = cleanEnvironment
+    var variables = cleanEnvironment.merging(settings) { $1 }
     variables["MPIEXEC_TIMEOUT"] = String(timeoutSeconds)
+    variables.merge(environment) { $1 }
+    return try ProcessRun(
+      launcher, ["-np", String(np), "--oversubscribe", executable.path] + arguments, environment: variables,
+      timeoutSeconds: Double(timeoutSeconds) + 15)
+  }
+
+  /// What mpirun needs to run several ranks on this machine, whatever it is.
+  public static var settings: [String: String] {
     // Ranks share cores in tests: the one that waits must let the others run.
-    variables["OMPI_MCA_mpi_yield_when_idle"] = "1"
+    var variables = ["OMPI_MCA_mpi_yield_when_idle": "1"]
     // Containers often forbid reading another process's memory.
     variables["OMPI_MCA_btl_vader_single_copy_mechanism"] = "none"
     // Without ssh mpirun refuses to start even on one host.
@@ -37,10 +45,7 @@ public enum MPIRun {
       variables["OMPI_ALLOW_RUN_AS_ROOT"] = "1"
       variables["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1"
     }
-    variables.merge(environment) { $1 }
-    return try ProcessRun(
-      launcher, ["-np", String(np), "--oversubscribe", executable.path] + arguments, environment: variables,
-      timeoutSeconds: Double(timeoutSeconds) + 15)
+    return variables
   }
 
   /// This process's environment without what a launcher has set: a nested mpirun would end without a word.

@@ -62,13 +62,36 @@ public final class ProcessRun: @unchecked Sendable {
   /// Sends a signal to the child alone.
   public func signal(_ number: Int32) { kill(process.processIdentifier, number) }
 
-  /// Waits until `text` stands in the child's standard output. False when the child ends or its time is over first.
-  public func waitForOutput(containing text: String) -> Bool {
+  /// Waits until `condition` holds. False when the child ends or its time is over first.
+  public func wait(until condition: () throws -> Bool) rethrows -> Bool {
     while true {
-      let running = process.isRunning && DispatchTime.now() < deadline
-      if stdoutSoFar.contains(text) { return true }
-      guard running else { return false }
+      // Asked before the condition: what a child did last must not be missed because it has ended since.
+      let isRunning = process.isRunning && DispatchTime.now() < deadline
+      if try condition() { return true }
+      guard isRunning else { return false }
       usleep(10_000)
+    }
+  }
+
+  /// Waits until `text` stands in the child's standard output. False when the child ends or its time is over first.
+  public func waitForOutput(containing text: String) -> Bool { wait { stdoutSoFar.contains(text) } }
+
+  /// The child's children, their children and so on that run `executable`, whatever the kernel calls them.
+  public func descendants(running executable: URL) -> [Int32] {
+    let file = executable.resolvingSymlinksInPath().path
+    var parents: [Int32: Int32] = [:]
+    for name in (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? [] {
+      guard let process = Int32(name),
+        let status = try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8),
+        let line = status.split(separator: "\n").first(where: { $0.hasPrefix("PPid:") })
+      else { continue }
+      parents[process] = Int32(line.split(separator: "\t")[1])
+    }
+    return parents.keys.sorted().filter { process in
+      var ancestor = parents[process]
+      while let next = ancestor, next != processIdentifier { ancestor = parents[next] }
+      return ancestor != nil
+        && (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(process)/exe")) == file
     }
   }
 

@@ -57,7 +57,8 @@ import Testing
     let changes: [(inout TrainingConfiguration) -> Void] = [
       { $0.batchSize = 3 }, { $0.accumulate = 5 }, { $0.epochs = 0 }, { $0.steps = 0 }, { $0.imageSize = 8 },
       { $0.learningRate = -1 }, { $0.momentum = 1 }, { $0.weightDecay = -1 }, { $0.dropout = 1 },
-      { $0.filterLossWeight = -1 }, { $0.cropMargin = 2 }, { $0.keepCheckpoints = 0 },
+      { $0.filterLossWeight = -1 }, { $0.cropMargin = 2 }, { $0.scaleJitter = 1 }, { $0.colorJitter = -0.1 },
+      { $0.keepCheckpoints = 0 },
       { $0.bucketMebibytes = 0 },
     ]
     for change in changes {
@@ -72,6 +73,15 @@ import Testing
     let (configuration, architecture) = try TrainingConfiguration().resolved()
     #expect(configuration.imageSize == architecture.imageSize)
     #expect(configuration.learningRate == architecture.learningRate)
+    #expect(configuration.epochs == architecture.epochs)
+    #expect(configuration.scaleJitter == architecture.scaleJitter)
+    #expect(configuration.colorJitter == architecture.colorJitter)
+    var own = TrainingConfiguration()
+    own.epochs = 3
+    own.scaleJitter = 0
+    own.colorJitter = 0.7
+    let kept = try own.resolved().0
+    #expect(kept.epochs == 3 && kept.scaleJitter == 0 && kept.colorJitter == 0.7)
     var unknown = TrainingConfiguration()
     unknown.network = "lenet"
     #expect(throws: ConfigurationError.self) { try unknown.resolved() }

@@ -16,11 +16,24 @@ typedef struct {
 void ck_image_resize(const uint8_t *source, const ck_resampling *rows, const ck_resampling *columns, float *scratch,
                      float *output);
 
-/// Cuts the window of size x size pixels at (x0, y0) from source [side][side][3], mirrors it left to right if flip is
-/// non-zero, multiplies by gain (clamped to 0...255 unless gain is 1), subtracts mean [size][size][3] and multiplies
-/// by scale[3].
-void ck_image_normalize(const float *source, int64_t side, int64_t x0, int64_t y0, int64_t size, int flip, float gain,
-                        const float *mean, const float scale[3], float *output);
+/// A square part of an image: corner and side in pixels, mirrored left to right if flip is non-zero.
+typedef struct {
+  float x, y, side;
+  int flip;
+} ck_window;
+
+/// A change of colours: out[c] = sum over k of matrix[3c + k] * in[k], plus offset, clamped to 0...255.
+typedef struct {
+  float matrix[9], offset;
+} ck_color_change;
+
+/// Cuts a window from source [side][side][3], brings it to size x size pixels, changes its colours unless `color` is
+/// null, subtracts mean [size][size][3] and multiplies by scale[3].
+///
+/// Bilinear between the centres of pixels, the border repeated. A window of `size` pixels at whole numbers is copied bit
+/// for bit.
+void ck_image_normalize(const float *source, int64_t side, ck_window window, int64_t size,
+                        const ck_color_change *color, const float *mean, const float scale[3], float *output);
 
 /// Adds the window of size x size pixels at (x0, y0) of source [side][side][3] to sum [size][size][3] and each
 /// channel's squares to squares[3].

@@ -14,6 +14,12 @@ public struct Architecture: Sendable {
   public let weightDecay: Double
   /// Probability that dropout silences a unit.
   public let dropout: Float
+  /// Passes over the training images.
+  public var epochs = 30
+  /// Random sizes of training windows: a factor from [1 − this, 1 + this).
+  public var scaleJitter: Double = 0
+  /// Random brightness, contrast and saturation of training images: factors from [1 − this, 1 + this).
+  public var colorJitter: Double = 0
   let assemble: @Sendable (inout NetworkBuilder) -> Void
 
   /// All architectures, in the order in which they are listed to users.

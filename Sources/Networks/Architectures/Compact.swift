@@ -3,7 +3,9 @@ extension Architecture {
   /// tests. 3×3 convolutions of 32, 64, 64, 128, 128 and 192 filters, three poolings below the top. At 96 pixels the
   /// top maps are 12×12.
   public static let compact = Architecture(
-    name: "compact", imageSize: 96, smallestImageSize: 16, learningRate: 0.03, weightDecay: 5e-4, dropout: 0.3
+    name: "compact", imageSize: 96, smallestImageSize: 16, learningRate: 0.03, weightDecay: 5e-4,
+    dropout: 0.3,
+    epochs: 60
   ) { net in
     var index = 0
     for (stage, widths) in [[32], [64, 64], [128, 128], [192]].enumerated() {
