@@ -14,6 +14,7 @@
 #include "normalization.inc"
 #include "optimizer.inc"
 #include "pooling.inc"
+#include "reduction.inc"
 #include "winograd.inc"
 #pragma clang attribute pop
 #endif

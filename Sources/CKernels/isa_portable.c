@@ -12,4 +12,5 @@
 #include "normalization.inc"
 #include "optimizer.inc"
 #include "pooling.inc"
+#include "reduction.inc"
 #include "winograd.inc"
