@@ -39,6 +39,7 @@
     private static let counterStride = 64
     private static let markOffset = 256
     private static let headerBytes = 4096
+    private static let pageBytes = 4096
 
     private let topology: NodeTopology
     private var window: MPI_Win?
@@ -87,13 +88,15 @@
         try check(MPI_Allreduce(cmpi_in_place(), &value, 1, cmpi_int32(), cmpi_minimum(), world))
         return value == 1
       }
-      let bytes = (headerBytes + count * MemoryLayout<Float>.stride + 4095) / 4096 * 4096
-      // A first rank without room fails inside MPI_Win_allocate_shared while the others wait there for ever.
-      guard try onAllRanks(!isTooSmall(sharedMemoryFolder, for: bytes * topology.nodeSize)) else {
-        return .failure(
-          WindowRefusal(
-            reason: "\(sharedMemoryFolder) has no room for \(topology.largestNodeSize) times "
-              + "\(bytes >> 20) MiB"))
+      // One page more than is used: MPI aligns windows to less than a cache line. Processes map whole pages, so that
+      // all find the same beginning.
+      let usedBytes = headerBytes + count * MemoryLayout<Float>.stride
+      let bytes = (usedBytes + 2 * pageBytes - 1) / pageBytes * pageBytes
+      // A first rank that fails inside MPI_Win_allocate_shared leaves the others waiting there for ever.
+      let folder = SharedMemoryFolder.current
+      let obstacle = folder.obstacle(to: bytes * topology.nodeSize)
+      guard try onAllRanks(obstacle == nil) else {
+        return .failure(WindowRefusal(reason: obstacle ?? "\(folder.path) of another node is unfit"))
       }
       var info = cmpi_info_null()
       try check(MPI_Info_create(&info))
@@ -112,18 +115,12 @@
         var unit: Int32 = 0
         var header: UnsafeMutableRawPointer?
         try check(MPI_Win_shared_query(window, Int32(rank), &size, &unit, &header))
-        headers.append(header!)
+        headers.append(header!.alignedUp(toMultipleOf: pageBytes))
       }
+      // Huge pages where the system grants them to shared memory; then touched, so that no step waits for a page.
       let own = headers[topology.nodeRank]
-      guard try onAllRanks(UInt(bitPattern: own) % 64 == 0) else {
-        try check(MPI_Win_free(&window))
-        return .failure(WindowRefusal(reason: "MPI's windows are not aligned to 64 bytes"))
-      }
-      // Where the system grants huge pages to shared memory; then touched, so that no step waits for a page.
-      let page = UInt(sysconf(Int32(_SC_PAGESIZE)))
-      let firstPage = UnsafeMutableRawPointer(bitPattern: (UInt(bitPattern: own) + page - 1) / page * page)!
-      madvise(firstPage, bytes - (firstPage - own), MADV_HUGEPAGE)
-      memset(own, 0, bytes)
+      madvise(own, usedBytes, MADV_HUGEPAGE)
+      memset(own, 0, usedBytes)
       // Nobody looks at a counter that its owner has not set to zero.
       try check(MPI_Barrier(topology.node))
       return .success(NodeWindow(topology, window, headers, count: count))
@@ -231,19 +228,6 @@
       throw .mismatchedCollectives(
         detail: "rank \(topology.nodeRank) of the node sums \(count) gradients at \(offset), rank \(rank) "
           + "\(mark[1]) at \(mark[0])")
-    }
-
-    // MARK: room
-
-    /// Where Open MPI keeps its windows.
-    private static var sharedMemoryFolder: String {
-      getenv("OMPI_MCA_osc_sm_backing_directory").map { String(cString: $0) } ?? "/dev/shm"
-    }
-
-    private static func isTooSmall(_ folder: String, for bytes: Int) -> Bool {
-      var status = statvfs()
-      guard statvfs(folder, &status) == 0 else { return false }
-      return Int(status.f_bavail) * Int(status.f_frsize) < bytes + bytes / 16
     }
   }
 
