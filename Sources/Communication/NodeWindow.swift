@@ -81,7 +81,8 @@
     /// Opens a window for `count` gradients on each rank of `world`, zeroed. All ranks get one, or all the same reason
     /// why not.
     static func open(
-      count: Int, _ topology: NodeTopology, world: MPI_Comm?, check: (Int32) throws(CommunicationError) -> Void
+      count: Int, _ topology: NodeTopology, world: MPI_Comm?,
+      check: (Int32) throws(CommunicationError) -> Void
     ) throws(CommunicationError) -> Result<NodeWindow, WindowRefusal> {
       func onAllRanks(_ holds: Bool) throws(CommunicationError) -> Bool {
         var value: Int32 = holds ? 1 : 0

@@ -14,7 +14,9 @@ struct ExchangeOptions: ParsableArguments {
       """)
   var reduction: ReductionPath?
   @Option(
-    help: "Gradients between nodes, and without a window: float32 or bfloat16, half the bytes. (default: float32)")
+    help:
+      "Gradients between nodes, and without a window: float32 or bfloat16, half the bytes. (default: float32)"
+  )
   var gradientExchange: ExchangePrecision?
   @Option(help: .hidden) var bucketMebibytes: Double?
 

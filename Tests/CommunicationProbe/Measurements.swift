@@ -56,7 +56,10 @@ func measureGradients(_ communicator: any Communicator) throws {
   for exchange in gradients { exchange.values.update(repeating: 0) }
   // A copy of one's gradients reads and writes each byte once: what memory allows at most.
   var cases: [(name: String, body: () throws -> Void)] = [
-    ("copy", { gradients[0].values.baseAddress!.update(from: gradients[1].values.baseAddress!, count: count) })
+    (
+      "copy",
+      { gradients[0].values.baseAddress!.update(from: gradients[1].values.baseAddress!, count: count) }
+    )
   ]
   for (index, path) in paths.enumerated() {
     for mebibytes in [1, 4, 16] {
