@@ -34,7 +34,7 @@ let package = Package(
       dependencies: ["Tensors", "CKernels", "CTurboJPEG", "CPNG", "CExif", "CXXHash"],
       swiftSettings: swiftSettings),
     .target(
-      name: "Communication", dependencies: withMPI ? ["CMPI"] : [],
+      name: "Communication", dependencies: ["CKernels"] + (withMPI ? ["CMPI"] : []),
       swiftSettings: communicationSettings),
     .target(
       name: "Training",

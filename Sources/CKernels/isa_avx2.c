@@ -15,6 +15,7 @@
 #include "normalization.inc"
 #include "optimizer.inc"
 #include "pooling.inc"
+#include "reduction.inc"
 #include "winograd.inc"
 #pragma clang attribute pop
 #endif

@@ -13,4 +13,5 @@
 #include "normalization.inc"
 #include "optimizer.inc"
 #include "pooling.inc"
+#include "reduction.inc"
 #include "winograd.inc"

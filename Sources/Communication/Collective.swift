@@ -6,21 +6,30 @@ struct Collective {
     case start
     case allReduceFloat
     case allReduceDouble
+    /// A sum of floats that travel as bfloat16.
+    case sumBFloat16
     case broadcast
     case allGather
     case barrier
+    /// Memory for gradients that ranks of a node share (a `WindowRequest`), and sums in it.
+    case openWindow
+    case windowSum
+    case windowFinish
     case stop
   }
 
   var kind: Kind
-  /// What is reduced in place, sent or received by a broadcast, or received by a gather (count · size bytes).
+  /// What is reduced in place, sent or received by a broadcast, or received by a gather (count · size bytes); the
+  /// request for a window.
   var buffer: UnsafeMutableRawPointer?
-  /// What a gather sends (count bytes).
+  /// What a gather sends (count bytes); the window of a sum.
   var source: UnsafeRawPointer?
   /// Elements of a reduction, bytes of a broadcast, bytes per rank of a gather.
   var count = 0
   var operation = ReductionOperation.sum
   var root = 0
+  /// Of a sum in a window: how it travels between nodes.
+  var precision = ExchangePrecision.float32
 
   init(_ kind: Kind) { self.kind = kind }
 
@@ -36,9 +45,13 @@ extension Collective: CustomStringConvertible {
     case .start: "start"
     case .allReduceFloat: "allReduce(\(operation)) of \(count) Float"
     case .allReduceDouble: "allReduce(\(operation)) of \(count) Double"
+    case .sumBFloat16: "sum of \(count) Float as bfloat16"
     case .broadcast: "broadcast of \(count) bytes from rank \(root)"
     case .allGather: "allGather of \(count) bytes per rank"
     case .barrier: "barrier"
+    case .openWindow: "opening of a shared window"
+    case .windowSum: "sum of \(count) Float in a shared window"
+    case .windowFinish: "end of the sums in a shared window"
     case .stop: "finalize"
     }
   }

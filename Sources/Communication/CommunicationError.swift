@@ -10,13 +10,15 @@ public enum CommunicationError: Error, Sendable, Equatable, CustomStringConverti
   case disagreement(details: [String])
   /// MPI could not be started.
   case unavailable(reason: String)
+  /// Gradients were to be added up in memory that ranks share, and cannot be.
+  case windowUnavailable(reason: String)
 
   /// sysexits: 75 EX_TEMPFAIL (a peer is lost), 70 EX_SOFTWARE (a fault of the program), 78 EX_CONFIG.
   public var exitCode: Int32 {
     switch self {
     case .collectiveFailed, .peerFailed: 75
     case .mismatchedCollectives: 70
-    case .disagreement, .unavailable: 78
+    case .disagreement, .unavailable, .windowUnavailable: 78
     }
   }
 
@@ -34,6 +36,8 @@ public enum CommunicationError: Error, Sendable, Equatable, CustomStringConverti
         + "options and data"
     case .unavailable(let reason):
       "MPI cannot be used – \(reason) – see `icnn doctor`, or run one process without mpirun"
+    case .windowUnavailable(let reason):
+      "gradients cannot be added up in a shared window – \(reason) – leave out --reduction window"
     }
   }
 }

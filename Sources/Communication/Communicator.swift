@@ -32,6 +32,8 @@ public protocol Communicator: AnyObject, Sendable {
   /// The same in Double.
   func startAllReduce(_ values: UnsafeMutableBufferPointer<Double>, _ operation: ReductionOperation)
     -> PendingReduction
+  /// The way in which this rank's gradients become the sum over all ranks; see `GradientExchange`.
+  func gradientExchange(_ path: ReductionPath, _ precision: ExchangePrecision) -> GradientExchange
   /// Copies `bytes` of rank `root` to all ranks.
   func broadcast(_ bytes: UnsafeMutableRawBufferPointer, root: Int) throws(CommunicationError)
   /// Each rank's bytes (of any length), in the order of ranks, on every rank.

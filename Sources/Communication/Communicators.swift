@@ -18,6 +18,13 @@ public enum Communicators {
   public static func start(
     launch: LaunchEnvironment = .current
   ) throws(CommunicationError) -> any Communicator {
+    try start(launch: launch, nodeLimit: .max)
+  }
+
+  /// The same, taking every `nodeLimit` ranks of a host for a node of their own: one host then tests what several do.
+  package static func start(
+    launch: LaunchEnvironment, nodeLimit: Int
+  ) throws(CommunicationError) -> any Communicator {
     switch launch.launcher {
     case .none:
       return SingleProcess()
@@ -31,7 +38,8 @@ public enum Communicators {
         setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0)
         return try MPICommunicator(
           launch: launch,
-          spins: ProcessorAffinity.hasSpareCore(localSize: launch.localSize ?? launch.size ?? .max))
+          spins: ProcessorAffinity.hasSpareCore(localSize: launch.localSize ?? launch.size ?? .max),
+          nodeLimit: nodeLimit)
       #else
         if launch.size == 1 { return SingleProcess() }
         throw .unavailable(

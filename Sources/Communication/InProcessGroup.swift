@@ -1,3 +1,4 @@
+import CKernels
 import Glibc
 
 /// N ranks on N threads of one process, so that distributed arithmetic is tested without MPI.
@@ -60,6 +61,7 @@ private final class InProcessRank: QueuedCommunicator {
   let thread: CommunicationThread
   var localRank: Int { rank }
   var localSize: Int { size }
+  let windowRefusal: String? = "ranks are threads of one process"
 
   private let meeting: Meeting
   private let finalized = PthreadOnce()
@@ -179,6 +181,7 @@ private final class Meeting: @unchecked Sendable {
     switch first.kind {
     case .allReduceFloat: reduce(collectives, Float.self)
     case .allReduceDouble: reduce(collectives, Double.self)
+    case .sumBFloat16: sumBFloat16(collectives)
     case .broadcast:
       for (rank, collective) in collectives.enumerated() where rank != first.root && first.count > 0 {
         collective.buffer!.copyMemory(from: collectives[first.root].buffer!, byteCount: first.count)
@@ -190,7 +193,22 @@ private final class Meeting: @unchecked Sendable {
         }
       }
     case .barrier, .start, .stop: break
+    case .openWindow, .windowSum, .windowFinish: preconditionFailure("\(first) on threads of one process")
     }
+  }
+
+  /// The arithmetic of `BFloat16AllReduce`, to the last bit.
+  private func sumBFloat16(_ collectives: [Collective]) {
+    let count = collectives[0].count
+    guard count > 0 else { return }
+    let rounded = UnsafeMutablePointer<UInt16>.allocate(capacity: count * size)
+    defer { rounded.deallocate() }
+    let buffers = collectives.map { $0.buffer!.assumingMemoryBound(to: Float.self) }
+    for (rank, buffer) in buffers.enumerated() {
+      ck_bfloat16_round(buffer, rounded + rank * count, Int64(count))
+    }
+    ck_bfloat16_sum(rounded, Int64(size), Int64(count), rounded, Int64(count))
+    for buffer in buffers { ck_bfloat16_expand(rounded, buffer, Int64(count)) }
   }
 
   private func reduce<Element: ReducibleElement>(_ collectives: [Collective], _: Element.Type) {

@@ -15,11 +15,12 @@
     public let localSize: Int
 
     let thread: CommunicationThread
+    let windowRefusal: String?
     private let engine: MPIEngine
 
     /// Starts MPI; once in the life of a process, by `Communicators.start`.
-    init(launch: LaunchEnvironment, spins: Bool) throws(CommunicationError) {
-      let engine = MPIEngine()
+    init(launch: LaunchEnvironment, spins: Bool, nodeLimit: Int) throws(CommunicationError) {
+      let engine = MPIEngine(nodeLimit: nodeLimit)
       let thread = CommunicationThread(engine: engine, spins: spins)
       try thread.perform(Collective(.start))
       self.engine = engine
@@ -28,6 +29,7 @@
       size = engine.size
       localRank = engine.localRank
       localSize = engine.localSize
+      windowRefusal = engine.topology.largestNodeSize == 1 ? "no two ranks share a node" : nil
       if let started = launch.size, started != size {
         // Under the launcher of another MPI every rank believes to be alone, and all would write the same files.
         thread.stop()

@@ -9,10 +9,19 @@
     private(set) var size = 1
     private(set) var localRank = 0
     private(set) var localSize = 1
+    private(set) var topology = NodeTopology()
     private var threadLevel: Int32 = 0
     private var communicator = cmpi_comm_null()
     private var floatOperations = Operations()
     private var doubleOperations = Operations()
+    /// Ranks of one node at most, whatever the host; tests make several nodes of one host.
+    private let nodeLimit: Int
+    private var windows: [NodeWindow] = []
+    /// Among all ranks, and among the first ranks of the nodes; made when first needed.
+    private var rankBFloat16: BFloat16AllReduce?
+    private var leaderBFloat16: BFloat16AllReduce?
+
+    init(nodeLimit: Int) { self.nodeLimit = nodeLimit }
 
     /// Bytes of one MPI_Allreduce. Cuts depend on the count alone, so results do not depend on timing.
     private static let reductionChunkBytes = 4 << 20
@@ -24,6 +33,12 @@
       case .start: try start()
       case .allReduceFloat: try allReduce(collective, Float.self, cmpi_float(), floatOperations)
       case .allReduceDouble: try allReduce(collective, Double.self, cmpi_double(), doubleOperations)
+      case .sumBFloat16:
+        let sum = rankBFloat16 ?? BFloat16AllReduce(communicator, size: size)
+        rankBFloat16 = sum
+        try check(
+          sum.sum(collective.buffer!.assumingMemoryBound(to: Float.self), count: collective.count), collective
+        )
       case .broadcast: try broadcast(collective)
       case .allGather:
         // At most one block of QueuedCommunicator.allGather: fits an Int32.
@@ -33,6 +48,9 @@
             collective.source, count, cmpi_byte(), collective.buffer, count, cmpi_byte(), communicator),
           collective)
       case .barrier: try check(MPI_Barrier(communicator), collective)
+      case .openWindow: try openWindow(collective)
+      case .windowSum: try windowSum(collective)
+      case .windowFinish: Self.window(of: collective).finish()
       case .stop: try stop(collective)
       }
     }
@@ -65,6 +83,7 @@
         MPI_Comm_split_type(communicator, Int32(MPI_COMM_TYPE_SHARED), 0, cmpi_info_null(), &host),
         "MPI_Comm_split_type")
       (localRank, localSize) = try rankAndSize(of: host)
+      try findNodes(host)
       try checkStart(MPI_Comm_free(&host), "MPI_Comm_free")
 
       floatOperations = try Operations(
@@ -87,6 +106,29 @@
         logSumExp: makeOperation { input, result, count, _ in
           combine(.logSumExp, Double.self, input, result, count)
         })
+    }
+
+    /// Splits the world into nodes whose ranks share memory, and their first ranks.
+    private func findNodes(_ host: MPI_Comm?) throws(CommunicationError) {
+      try checkStart(
+        MPI_Comm_split(host, Int32(localRank / nodeLimit), 0, &topology.node), "MPI_Comm_split")
+      try checkStart(MPI_Comm_set_errhandler(topology.node, cmpi_errors_return()), "set_errhandler")
+      (topology.nodeRank, topology.nodeSize) = try rankAndSize(of: topology.node)
+      let isLeader = topology.nodeRank == 0
+      try checkStart(
+        MPI_Comm_split(communicator, isLeader ? 0 : cmpi_undefined(), 0, &topology.leaders), "MPI_Comm_split")
+      if isLeader {
+        try checkStart(MPI_Comm_set_errhandler(topology.leaders, cmpi_errors_return()), "set_errhandler")
+      }
+      var counts = [Int32(isLeader ? 1 : 0)]
+      try checkStart(
+        MPI_Allreduce(cmpi_in_place(), &counts, 1, cmpi_int32(), cmpi_sum(), communicator), "MPI_Allreduce")
+      topology.nodeCount = Int(counts[0])
+      counts[0] = Int32(topology.nodeSize)
+      try checkStart(
+        MPI_Allreduce(cmpi_in_place(), &counts, 1, cmpi_int32(), cmpi_maximum(), communicator),
+        "MPI_Allreduce")
+      topology.largestNodeSize = Int(counts[0])
     }
 
     private func rankAndSize(of communicator: MPI_Comm?) throws(CommunicationError) -> (Int, Int) {
@@ -123,6 +165,53 @@
       }
     }
 
+    private func openWindow(_ collective: Collective) throws(CommunicationError) {
+      let request = Unmanaged<WindowRequest>.fromOpaque(collective.buffer!).takeUnretainedValue()
+      let outcome = try NodeWindow.open(count: request.count, topology, world: communicator) {
+        (status) throws(CommunicationError) in try check(status, collective)
+      }
+      switch outcome {
+      case .success(let window):
+        windows.append(window)
+        request.memory = window.memory
+        request.handle = Unmanaged.passUnretained(window).toOpaque()
+        request.nodeCount = topology.nodeCount
+        request.rankCount = size
+      case .failure(let refusal): request.refusal = refusal.reason
+      }
+    }
+
+    /// The window lives until MPI ends.
+    private static func window(of collective: Collective) -> NodeWindow {
+      Unmanaged<NodeWindow>.fromOpaque(collective.source!).takeUnretainedValue()
+    }
+
+    private func windowSum(_ collective: Collective) throws(CommunicationError) {
+      let gradients = collective.buffer!.assumingMemoryBound(to: Float.self)
+      try Self.window(of: collective).sum(gradients, count: collective.count) {
+        (values, count) throws(CommunicationError) in try exchange(values, count, collective)
+      }
+    }
+
+    /// Adds up among the first ranks of the nodes.
+    private func exchange(
+      _ values: UnsafeMutablePointer<Float>, _ count: Int, _ collective: Collective
+    ) throws(CommunicationError) {
+      if collective.precision == .bfloat16 {
+        let sum = leaderBFloat16 ?? BFloat16AllReduce(topology.leaders, size: topology.nodeCount)
+        leaderBFloat16 = sum
+        return try check(sum.sum(values, count: count), collective)
+      }
+      let chunk = Self.reductionChunkBytes / MemoryLayout<Float>.stride
+      for start in stride(from: 0, to: count, by: chunk) {
+        try check(
+          MPI_Allreduce(
+            cmpi_in_place(), values + start, Int32(min(chunk, count - start)), cmpi_float(), cmpi_sum(),
+            topology.leaders),
+          collective)
+      }
+    }
+
     private func broadcast(_ collective: Collective) throws(CommunicationError) {
       for start in stride(from: 0, to: collective.count, by: Self.broadcastChunkBytes) {
         try check(
@@ -137,6 +226,9 @@
       for operations in [floatOperations, doubleOperations] {
         for var operation in operations.created { try check(MPI_Op_free(&operation), collective) }
       }
+      for window in windows { try check(window.close(), collective) }
+      if topology.nodeRank == 0 { try check(MPI_Comm_free(&topology.leaders), collective) }
+      try check(MPI_Comm_free(&topology.node), collective)
       try check(MPI_Comm_free(&communicator), collective)
       try check(MPI_Finalize(), collective)
     }

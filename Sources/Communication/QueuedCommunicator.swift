@@ -1,6 +1,8 @@
 /// A communicator whose operations are all carried out by one `CommunicationThread`.
 protocol QueuedCommunicator: Communicator {
   var thread: CommunicationThread { get }
+  /// Why no ranks can share memory through this communicator; nil if they may be able to.
+  var windowRefusal: String? { get }
 }
 
 /// Bytes that one rank contributes to one round of `allGather`: bounds the memory it needs.
@@ -30,6 +32,14 @@ extension QueuedCommunicator {
     collective.count = values.count
     collective.operation = operation
     return PendingReduction(thread: thread, ticket: thread.submit(collective))
+  }
+
+  /// The way in which this rank's gradients become the sum over all ranks; see `GradientExchange`.
+  public func gradientExchange(
+    _ path: ReductionPath, _ precision: ExchangePrecision
+  ) -> GradientExchange {
+    size == 1
+      ? GradientExchange() : GradientExchange(thread, path, precision, windowRefusal: windowRefusal)
   }
 
   /// Copies `bytes` of rank `root` to all ranks.

@@ -26,6 +26,11 @@ public final class SingleProcess: Communicator {
     -> PendingReduction
   { PendingReduction() }
 
+  /// The gradients are their own sum.
+  public func gradientExchange(_ path: ReductionPath, _ precision: ExchangePrecision) -> GradientExchange {
+    GradientExchange()
+  }
+
   /// Leaves `bytes` as they are.
   public func broadcast(_ bytes: UnsafeMutableRawBufferPointer, root: Int) throws(CommunicationError) {
     precondition(root == 0, "broadcast from rank \(root) of 1")

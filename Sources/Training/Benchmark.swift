@@ -73,11 +73,14 @@ public final class Benchmark {
   public init(
     _ configuration: TrainingConfiguration, _ architecture: Architecture, classes: Int,
     _ communicator: any Communicator
-  ) {
+  ) throws(CommunicationError) {
     self.configuration = configuration
     self.communicator = communicator
     let size = configuration.imageSize ?? architecture.imageSize
-    let network = architecture.build(configuration.networkOptions(outputs: classes))
+    let gradients = communicator.gradientExchange(configuration.reduction, configuration.gradientExchange)
+    let network = architecture.build(
+      configuration.networkOptions(outputs: classes), gradientStorage: gradients.storage)
+    try gradients.requireRoute()
     network.store.initialize(seed: configuration.seed)
     let context = StepContext(
       exchange: communicator.size > 1 ? RankStatistics(communicator) : LocalStatistics())
@@ -86,7 +89,7 @@ public final class Benchmark {
     context.batchesPerEpoch = 100
     step = TrainingStep(
       network, configuration.taskLoss(outputs: classes),
-      MomentumSGD(network.store, momentum: 0.9, weightDecay: 5e-4), context, communicator,
+      MomentumSGD(network.store, momentum: 0.9, weightDecay: 5e-4), context, communicator, gradients,
       bucketBytes: Int(configuration.bucketMebibytes * 1_048_576))
     batch = Batch.noise(
       globalBatchSize: configuration.batchSize, rank: communicator.rank, rankCount: communicator.size,

@@ -30,6 +30,7 @@ public final class Trainer {
   let step: TrainingStep
   let loader: BatchLoader
   private let communicator: any Communicator
+  private let gradients: GradientExchange
   private let data: TrainingData
   private let evaluator: Evaluator
   private let schedule: LearningRateSchedule
@@ -73,7 +74,10 @@ public final class Trainer {
     self.communicator = communicator
     self.console = console
 
-    let network = architecture.build(configuration.networkOptions(outputs: data.task.outputs))
+    gradients = communicator.gradientExchange(configuration.reduction, configuration.gradientExchange)
+    let network = architecture.build(
+      configuration.networkOptions(outputs: data.task.outputs), gradientStorage: gradients.storage)
+    try gradients.requireRoute()
     network.store.initialize(seed: configuration.seed)
     let exchange: any StatisticsExchange =
       communicator.size > 1 ? RankStatistics(communicator) : LocalStatistics()
@@ -87,7 +91,7 @@ public final class Trainer {
       MomentumSGD(
         network.store, momentum: Float(configuration.momentum),
         weightDecay: Float(configuration.weightDecay ?? architecture.weightDecay)),
-      context, communicator, bucketBytes: Int(configuration.bucketMebibytes * 1_048_576))
+      context, communicator, gradients, bucketBytes: Int(configuration.bucketMebibytes * 1_048_576))
     evaluator = Evaluator(network, loss, context, communicator, classNames: data.task.classNames)
     loader = data.loader(.training, configuration, communicator)
     validationLoader = data.loader(.validation, configuration, communicator)
@@ -267,7 +271,8 @@ public final class Trainer {
         + "\(network.store.parameterCount) parameters; \(images) training and \(data.task.validation.count) "
         + "validation images of \(data.task.classNames.count) classes; batch \(configuration.batchSize) on "
         + "\(communicator.size) rank\(communicator.size == 1 ? "" : "s") × \(CPU.threadCount) threads, "
-        + "\(InstructionSet.current); \(totalSteps) steps")
+        + "\(InstructionSet.current); \(totalSteps) steps"
+        + (communicator.size == 1 ? "" : "; gradients: \(gradients.route)"))
     if let checkpoint {
       console.line("resumed at step \(checkpoint.state.step) from \(checkpoint.directory)")
     }
@@ -278,7 +283,8 @@ public final class Trainer {
         "parameters": .integer(network.store.parameterCount), "step": .integer(step.context.step),
         "steps": .integer(totalSteps), "steps_per_epoch": .integer(stepsPerEpoch),
         "ranks": .integer(communicator.size), "threads": .integer(CPU.threadCount),
-        "isa": .text("\(InstructionSet.current)"), "training_images": .integer(images),
+        "isa": .text("\(InstructionSet.current)"), "reduction": .text("\(gradients.route)"),
+        "training_images": .integer(images),
         "validation_images": .integer(data.task.validation.count),
         "data_fingerprint": .text(String(data.folder.fingerprint, radix: 16)),
       ])

@@ -1,3 +1,4 @@
+import Communication
 import Datasets
 import Foundation
 import Networks
@@ -109,6 +110,10 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
   public var keepCheckpoints = 3
   /// Size of one gradient bucket, in MiB.
   public var bucketMebibytes: Double = 4
+  /// How gradients are added up over ranks.
+  public var reduction = ReductionPath.automatic
+  /// How gradients travel between nodes, and between ranks without a window.
+  public var gradientExchange = ExchangePrecision.float32
 
   /// The defaults.
   public init() {}
@@ -148,6 +153,8 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
     case checkpointEverySteps = "checkpoint-every"
     case keepCheckpoints = "keep-checkpoints"
     case bucketMebibytes = "bucket-mebibytes"
+    case reduction
+    case gradientExchange = "gradient-exchange"
   }
 
   /// Reads a YAML file over the defaults.

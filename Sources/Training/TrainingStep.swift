@@ -17,17 +17,17 @@ public final class TrainingStep {
   private let totals: StepTotals
   private let communicator: any Communicator
 
-  /// A step of `network` on the communicator's ranks.
+  /// A step of `network` on the communicator's ranks, whose gradients `exchange` adds up.
   public init(
     _ network: Network, _ loss: any Loss, _ optimizer: MomentumSGD, _ context: StepContext,
-    _ communicator: any Communicator, bucketBytes: Int
+    _ communicator: any Communicator, _ exchange: GradientExchange, bucketBytes: Int
   ) {
     self.network = network
     self.loss = loss
     self.optimizer = optimizer
     self.context = context
     self.communicator = communicator
-    reducer = GradientReducer(communicator, network.store, bucketBytes: bucketBytes)
+    reducer = GradientReducer(exchange, network.store, bucketBytes: bucketBytes)
     totals = StepTotals(communicator)
   }
 

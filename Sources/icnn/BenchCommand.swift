@@ -22,6 +22,7 @@ struct BenchCommand: ParsableCommand {
   var convolution = TrainingConfiguration.ConvolutionMode.auto
   @Flag(help: "Time every layer and pass against what the processor can do.") var profile = false
   @Flag(help: "Print one JSON object.") var json = false
+  @OptionGroup var exchange: ExchangeOptions
   @OptionGroup var threads: ThreadOptions
 
   func validate() throws {
@@ -39,11 +40,12 @@ struct BenchCommand: ParsableCommand {
       configuration.convolution = convolution
       configuration.imageSize = imageSize
       configuration.batchSize = batchSize
+      exchange.set(&configuration)
       let resolved = try onAllRanks(communicator) {
         try configuration.validate(ranks: communicator.size)
         return try configuration.resolved()
       }
-      let bench = Benchmark(resolved.0, resolved.1, classes: classes, communicator)
+      let bench = try Benchmark(resolved.0, resolved.1, classes: classes, communicator)
       let report = try bench.run(steps: steps, warmupSteps: warmupSteps, profiled: profile)
       guard communicator.rank == 0 else { return 0 }
       if json {

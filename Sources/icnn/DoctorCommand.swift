@@ -100,6 +100,7 @@ struct Diagnosis: Encodable {
     if !Communicators.supportsMPI {
       warnings.append("built without MPI: one process only; rebuild with libopenmpi-dev for clusters")
     }
+    sharedMemory()
     let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
     let candidates: [String] = folders.map { "\($0)/mpirun" }
     if let mpirun = candidates.first(where: { FileManager.default.isExecutableFile(atPath: $0) }) {
@@ -107,6 +108,22 @@ struct Diagnosis: Encodable {
     } else {
       add("mpirun", "not found")
       warnings.append("no mpirun: apt install openmpi-bin (one process works without)")
+    }
+  }
+
+  /// Room for the window in which ranks of a node add up their gradients.
+  private mutating func sharedMemory() {
+    guard Communicators.supportsMPI else { return }
+    let folder = SharedMemoryFolder.current
+    let free = folder.freeBytes.map { Double($0) / 1e9 }
+    add(
+      "shared window",
+      free.map { "\(folder.path), \($0.fixed(1)) GB free" } ?? "none: \(folder.path) is unfit")
+    // Two copies of vgg16's gradients and some room.
+    if (free ?? 0) < 1.2 {
+      warnings.append(
+        "less than 1.2 GB are free in \(folder.path): ranks of large networks add up gradients by all-reduce, not in a "
+          + "shared window (containers: --shm-size)")
     }
   }
 

@@ -86,7 +86,7 @@ struct TrainOptions: ParsableArguments {
   @Option(help: "Epochs between validations. (default: 1)") var validateEvery: Int?
   @Option(help: "Steps between checkpoints, or 'epoch'. (default: epoch)") var checkpointEvery: String?
   @Option(help: "Checkpoints kept. (default: 3)") var keepCheckpoints: Int?
-  @Option(help: .hidden) var bucketMebibytes: Double?
+  @OptionGroup var exchange: ExchangeOptions
 
   /// Defaults ← file ← flags.
   func configuration() throws -> TrainingConfiguration {
@@ -135,7 +135,7 @@ struct TrainOptions: ParsableArguments {
       }
     }
     set(&c.keepCheckpoints, keepCheckpoints)
-    set(&c.bucketMebibytes, bucketMebibytes)
+    exchange.set(&c)
     return c
   }
 

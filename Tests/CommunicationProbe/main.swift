@@ -17,6 +17,8 @@ struct Fingerprint {
     for byte in bytes { value = (value ^ UInt64(byte)) &* 0x100_0000_01b3 }
   }
 
+  mutating func add(_ word: UInt32) { value = (value ^ UInt64(word)) &* 0x100_0000_01b3 }
+
   mutating func add<Element>(_ values: [Element]) { values.withUnsafeBytes { add($0) } }
 }
 
@@ -153,31 +155,11 @@ func stepUntilStopped(_ communicator: any Communicator) throws -> Int {
   return step
 }
 
-/// Median seconds of `body` over `repeats` runs.
-func medianSeconds(_ repeats: Int, _ body: () throws -> Void) rethrows -> Double {
-  let clock = ContinuousClock()
-  let times = try (0..<repeats).map { _ in
-    let elapsed = try clock.measure(body)
-    return Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) * 1e-18
-  }
-  return times.sorted()[repeats / 2]
-}
-
-/// Latency of 8 doubles and throughput of 64 MiB, as one line; for people, not for tests.
-func measure(_ communicator: any Communicator) throws {
-  var small = [Double](repeating: 0, count: 8)
-  var large = [Float](repeating: 0, count: 16 << 20)
-  let latency = try medianSeconds(2001) { try reduce(&small) { communicator.startAllReduce($0, .sum) } }
-  let seconds = try medianSeconds(11) { try reduce(&large) { communicator.startAllReduce($0, .sum) } }
-  if communicator.rank == 0 {
-    print("8 doubles: \(latency * 1e6) us; 64 MiB: \(seconds * 1e3) ms, \(0.0625 / seconds) GiB/s")
-  }
-}
-
 let mode = CommandLine.arguments.dropFirst().first ?? "collectives"
 let communicator: any Communicator
 do {
-  communicator = try Communicators.start()
+  communicator = try Communicators.start(
+    launch: .current, nodeLimit: GradientSetting.current.nodeLimit)
 } catch {
   FileHandle.standardError.write(Data("error: \(error)\n".utf8))
   exit(error.exitCode)
@@ -192,7 +174,12 @@ do {
   case "steps":
     _ = try stepUntilStopped(communicator)
     exitCode = 85
+  case "gradients": try checkGradients(communicator)
+  case "different-buckets": try meanDifferentBuckets(communicator)
+  case "killed-while-summing": try loseARank(communicator, killed: true)
+  case "abort-while-summing": try loseARank(communicator, killed: false)
   case "measure": try measure(communicator)
+  case "measure-gradients": try measureGradients(communicator)
   case "exit": exitCode = 85
   case "fail":
     // The last rank fails while the others wait for it.

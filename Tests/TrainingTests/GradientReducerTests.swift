@@ -15,7 +15,9 @@ import Testing
   @Test("buckets cover the arena once, from its end", arguments: [1, 64, 256, 1 << 20])
   func buckets(bytes: Int) {
     let store = Self.store()
-    let offsets = GradientReducer(SingleProcess(), store, bucketBytes: bytes).bucketOffsets
+    let offsets = GradientReducer(
+      SingleProcess().gradientExchange(.automatic, .float32), store, bucketBytes: bytes
+    ).bucketOffsets
     #expect(offsets.last == 0)
     #expect(zip(offsets, offsets.dropFirst()).allSatisfy { $0 > $1 })
     #expect(offsets.allSatisfy { $0 >= 0 && $0 < store.count })
@@ -25,7 +27,8 @@ import Testing
   func sums(ranks: Int) throws {
     let results = try InProcessGroup.run(size: ranks) { communicator -> [[Float]] in
       let store = Self.store()
-      let reducer = GradientReducer(communicator, store, bucketBytes: 128)
+      let exchange = communicator.gradientExchange(.automatic, .float32)
+      let reducer = GradientReducer(exchange, store, bucketBytes: 128)
       return try [[store.count, 300, 299, 48, 0], [0], []].map { progress in
         for index in 0..<store.count { store.gradients[index] = Float(index * (communicator.rank + 1)) }
         for offset in progress { reducer.start(from: offset) }

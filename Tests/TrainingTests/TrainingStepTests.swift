@@ -19,7 +19,7 @@ import Testing
     network.store.initialize(seed: 1)
     return TrainingStep(
       network, SoftmaxCrossEntropy(), MomentumSGD(network.store), StepContext(), communicator,
-      bucketBytes: 256)
+      communicator.gradientExchange(.automatic, .float32), bucketBytes: 256)
   }
 
   private static func noise(_ count: Int, seed: UInt64) -> Batch {

@@ -64,6 +64,7 @@ void ck_relu_backward(const float *y, float *dy, int64_t count);
 #include "ck_normalization.h"
 #include "ck_optimizer.h"
 #include "ck_pooling.h"
+#include "ck_reduction.h"
 #include "ck_interpretable.h"
 #include "ck_convolution.h"
 

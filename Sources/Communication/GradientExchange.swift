@@ -1,0 +1,171 @@
+/// By which way gradients are added up over ranks.
+public enum ReductionPath: String, Codable, Sendable, CaseIterable {
+  /// A shared window where ranks share a node, an all-reduce otherwise.
+  case automatic
+  /// An all-reduce of the communicator.
+  case plain
+  /// A shared window inside every node; an error where it is not to be had.
+  case window
+}
+
+/// How gradients travel between nodes, and between ranks on the plain path.
+public enum ExchangePrecision: String, Codable, Sendable, CaseIterable {
+  /// As they are.
+  case float32
+  /// Rounded to bfloat16: half the bytes. They are added in float32, and the sum is rounded once more.
+  case bfloat16
+}
+
+/// The way from each rank's gradients to their sum on all ranks.
+///
+/// Made by `Communicator.gradientExchange`, one per training. All ranks start the same ranges in the same order. Not
+/// thread-safe: belongs to the thread that trains.
+public final class GradientExchange {
+  /// What became of the path that was asked for.
+  public enum Route: Sendable, Equatable, CustomStringConvertible {
+    /// One rank: its gradients are the sum.
+    case none
+    /// An all-reduce among all ranks; why not a window, if it was not asked for.
+    case plain(reason: String?)
+    /// Ranks of a node add up through the memory they share, the first ranks of the nodes among themselves.
+    case window(nodes: Int, ranks: Int)
+
+    /// As the start line and the log have it.
+    public var description: String {
+      switch self {
+      case .none: "nothing to exchange"
+      case .plain(let reason): "plain all-reduce" + (reason.map { " (\($0))" } ?? "")
+      case .window(1, let ranks): "shared window of \(ranks) ranks"
+      case .window(let nodes, let ranks): "shared windows of \(ranks) ranks on \(nodes) nodes"
+      }
+    }
+  }
+
+  /// The way gradients take; final once their memory is allocated.
+  public private(set) var route: Route
+  private let path: ReductionPath
+  private let precision: ExchangePrecision
+  private let thread: CommunicationThread?
+  private let opensWindows: Bool
+  private var window: WindowRequest?
+  private var fallback: UnsafeMutableRawPointer?
+  /// The last sum that was asked for; 0: none since `finish`.
+  private var lastTicket: UInt64 = 0
+
+  /// One rank.
+  init() {
+    route = .none
+    path = .automatic
+    precision = .float32
+    thread = nil
+    opensWindows = false
+  }
+
+  /// Several ranks, whose operations `thread` carries out. `windowRefusal`: why they cannot share memory; nil if they
+  /// may be able to.
+  init(
+    _ thread: CommunicationThread, _ path: ReductionPath, _ precision: ExchangePrecision,
+    windowRefusal: String?
+  ) {
+    self.thread = thread
+    self.path = path
+    self.precision = precision
+    opensWindows = path != .plain && windowRefusal == nil
+    route = .plain(reason: path == .plain ? nil : windowRefusal)
+  }
+
+  deinit {
+    release()
+    fallback?.deallocate()
+  }
+
+  /// What gives a `ParameterStore` memory for its gradients: zeroed, aligned to 64 bytes, `count` floats, valid as
+  /// long as this exchange and its communicator. Nil: the store's own memory will do. All ranks call it, once.
+  public var storage: ((_ count: Int) -> UnsafeMutablePointer<Float>)? { opensWindows ? allocate : nil }
+
+  /// Once the memory is allocated: throws `windowUnavailable` (exit code 78) on all ranks alike if a window was
+  /// insisted on and is not to be had.
+  public func requireRoute() throws(CommunicationError) {
+    if path == .window, case .plain(let reason) = route {
+      throw .windowUnavailable(reason: reason ?? "no window was opened")
+    }
+  }
+
+  private func allocate(count: Int) -> UnsafeMutablePointer<Float> {
+    precondition(window == nil && fallback == nil, "the gradients have their memory already")
+    let request = WindowRequest(count: count)
+    var collective = Collective(.openWindow)
+    collective.buffer = Unmanaged.passUnretained(request).toOpaque()
+    do throws(CommunicationError) {
+      try thread!.perform(collective)
+    } catch {
+      // It sticks: the next operation throws it.
+      request.refusal = "\(error)"
+    }
+    if let memory = request.memory {
+      window = request
+      route = .window(nodes: request.nodeCount, ranks: request.rankCount)
+      return memory
+    }
+    route = .plain(reason: request.refusal)
+    let raw = UnsafeMutableRawPointer.allocate(
+      byteCount: max(count, 1) * MemoryLayout<Float>.stride, alignment: 64)
+    fallback = raw
+    let memory = raw.bindMemory(to: Float.self, capacity: max(count, 1))
+    memory.initialize(repeating: 0, count: count)
+    return memory
+  }
+
+  /// Starts to replace `gradients`, final on this rank, by their sum over all ranks. On the window's path they lie in
+  /// the memory that `storage` gave. They stay untouched until `finish`.
+  public func start(_ gradients: UnsafeMutableBufferPointer<Float>) {
+    guard let thread else { return }
+    var collective: Collective
+    if let window {
+      collective = Collective(.windowSum)
+      collective.source = UnsafeRawPointer(window.handle)
+      collective.precision = precision
+    } else {
+      collective = Collective(precision == .float32 ? .allReduceFloat : .sumBFloat16)
+    }
+    collective.buffer = UnsafeMutableRawPointer(gradients.baseAddress)
+    collective.count = gradients.count
+    lastTicket = thread.submit(collective)
+  }
+
+  /// Waits until everything that was started is the sum over all ranks, here and on all ranks of the node.
+  public func finish() throws(CommunicationError) {
+    guard let thread, lastTicket > 0 else { return }
+    if let window {
+      var collective = Collective(.windowFinish)
+      collective.source = UnsafeRawPointer(window.handle)
+      lastTicket = thread.submit(collective)
+    }
+    // Operations are done in order, and an error sticks: the last one speaks for all.
+    defer { lastTicket = 0 }
+    try thread.wait(for: lastTicket)
+  }
+
+  /// After an error elsewhere: returns when this rank's communication thread no longer uses the gradients.
+  public func release() {
+    guard let thread, lastTicket > 0 else { return }
+    try? thread.wait(for: lastTicket)
+    lastTicket = 0
+  }
+}
+
+/// What `GradientExchange` asks the engine for and what it gets; filled in by the communication thread.
+final class WindowRequest: @unchecked Sendable {
+  /// Floats of this rank.
+  let count: Int
+  /// This rank's part of the window; nil if it was refused.
+  var memory: UnsafeMutablePointer<Float>?
+  /// What the engine knows the window by.
+  var handle: UnsafeMutableRawPointer?
+  var nodeCount = 0
+  var rankCount = 0
+  /// Why there is no window, the same on all ranks.
+  var refusal: String?
+
+  init(count: Int) { self.count = count }
+}

@@ -1,0 +1,52 @@
+import Communication
+import Foundation
+import TestSupport
+import Testing
+
+@Suite(
+  "Paths of the gradients", .serialized, .enabled(if: MPIRun.launcher != nil, "mpirun is not installed"),
+  .enabled(if: Communicators.supportsMPI, "built without MPI"))
+struct ReductionTests {
+  private static func train(
+    _ folder: String, _ name: String, ranks: Int, steps: Int = 6, _ options: String...
+  ) throws -> ProcessRun.Outcome {
+    let run = try Program.run(
+      ranks: ranks, Program.training(folder + "/" + name, "--steps", "\(steps)") + options)
+    #expect(run.exitCode == 0, "\(run.stderr)")
+    return run
+  }
+
+  @Test("two ranks get the same bits from a window and from an all-reduce, and the start line tells which")
+  func windowEqualsPlain() throws {
+    try Program.withFolder { folder in
+      let window = try Self.train(folder, "window", ranks: 2)
+      let plain = try Self.train(folder, "plain", ranks: 2, "--reduction", "plain")
+      #expect((window.stdout + window.stderr).contains("gradients: shared window of 2 ranks"))
+      #expect((plain.stdout + plain.stderr).contains("gradients: plain all-reduce"))
+      let model = try Program.newest(folder + "/window", "model.safetensors")
+      #expect(try model == Program.newest(folder + "/plain", "model.safetensors"))
+      // Rounded gradients are another training, close by at first; later any difference grows.
+      _ = try Self.train(
+        folder, "rounded", ranks: 2, "--reduction", "plain", "--gradient-exchange", "bfloat16")
+      #expect(try model != Program.newest(folder + "/rounded", "model.safetensors"))
+      let exact = try Program.losses(folder + "/plain")
+      let rounded = try Program.losses(folder + "/rounded")
+      try #require(exact.count == 6 && rounded.count == 6)
+      #expect(exact[0] == rounded[0])
+      for (a, b) in zip(exact, rounded).prefix(3) { #expect(abs(a - b) <= 1e-2 * abs(a)) }
+    }
+  }
+
+  @Test("a resumed run on as many ranks ends with the same bits", arguments: ["plain", "window"])
+  func resumed(path: String) throws {
+    try Program.withFolder { folder in
+      _ = try Self.train(folder, "whole", ranks: 3, "--reduction", path)
+      _ = try Self.train(folder, "halves", ranks: 3, steps: 3, "--reduction", path)
+      _ = try Self.train(folder, "halves", ranks: 3, "--reduction", path, "--resume")
+      for file in ["model.safetensors", "optimizer.safetensors"] {
+        #expect(
+          try Program.newest(folder + "/whole", file) == Program.newest(folder + "/halves", file), "\(file)")
+      }
+    }
+  }
+}
