@@ -106,6 +106,10 @@ final class ReleasedFilterLoss: FilterLoss {
     (0..<images).flatMap { n in (0..<filters).map { deviations.pointer[n * lanes + $0] } }
   }
 
+  func keptBytes(images: Int) -> Int {
+    images * lanes * (4 * MemoryLayout<Double>.stride + 2 * MemoryLayout<Float>.stride)
+  }
+
   // MARK: forward
 
   func placeMask(_ mask: TemplateMask, on x: Tensor) {

@@ -17,7 +17,7 @@ public final class Linear: Layer {
   public var needsInputGradient = true
   /// Length of x and of y.
   public let inputs: Int, outputs: Int
-  private var output = OutputBuffer()
+  private let output = OutputBuffer()
   private var lastInput: Tensor?
 
   // Pieces are fixed: rows of W for y and dW, columns of W for dx.
@@ -43,6 +43,11 @@ public final class Linear: Layer {
     precondition(
       input.features == inputs, "Linear \(name): \(inputs) inputs per image are needed, not \(input)")
     return Shape(batch: input.batch, features: outputs)
+  }
+
+  /// Backward reads x.
+  public func memory(for input: Shape) -> LayerMemory {
+    LayerMemory(output: .buffer(output, .flat), backwardReadsOutput: false)
   }
 
   /// y = x·Wᵀ + b. Keeps x, which nobody may overwrite before backward.
