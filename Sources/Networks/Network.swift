@@ -99,7 +99,9 @@ public final class Network {
     }
     var dy = logitGradient
     var readyOffset = store.count
-    for index in layers.indices.reversed() {
+    var index = layers.count
+    while index > 0 {
+      index -= 1
       if !plan.recomputed[index].isEmpty { try recompute(plan.recomputed[index], context) }
       let layer = layers[index]
       context.gradientPool.place = memory.gradientPlace(of: index)

@@ -46,13 +46,15 @@ final class NetworkMemory {
   private var isOutdated: Bool { current?.isTraining == true && training == nil }
 
   private func adopt(_ plan: PassPlan, _ context: StepContext) {
-    for (buffer, _) in current?.outputs ?? [] { buffer.lie(at: nil) }
+    current?.leave()
     if (block?.count ?? -1) < plan.places.count {
       // The old block goes first: both at once could be more than there is.
       block = nil
       block = TensorMemory(count: plan.places.count)
     }
-    for (buffer, index) in plan.outputs { buffer.lie(at: place(index, of: plan)) }
+    for index in plan.outputs.indices {
+      plan.outputs[index].buffer.lie(at: place(plan.outputs[index].block, of: plan))
+    }
     context.workspace.reserve(plan.workspaceFloats)
     current = plan
   }

@@ -98,6 +98,9 @@ final class PassPlan {
     places = MemoryPlan(requests)
   }
 
+  /// Takes the memory of all outputs away.
+  func leave() { for index in outputs.indices { outputs[index].buffer.lie(at: nil) } }
+
   /// Whether it serves these images.
   func fits(_ images: Tensor) -> Bool {
     input.batch >= images.capacity && input.with(batch: 0) == images.shape.with(batch: 0)
