@@ -23,6 +23,7 @@ public final class Benchmark {
     var communicationMilliseconds: Double
     var updateMilliseconds: Double
     var peakMemoryMegabytes: Double
+    var plannedMemory: MemorySummary?
 
     enum CodingKeys: String, CodingKey {
       case network
@@ -40,6 +41,7 @@ public final class Benchmark {
       case communicationMilliseconds = "communication_ms"
       case updateMilliseconds = "update_ms"
       case peakMemoryMegabytes = "peak_memory_mb"
+      case plannedMemory = "planned_memory"
     }
 
     /// A few lines for a person.
@@ -50,6 +52,7 @@ public final class Benchmark {
       \(imagesPerSecond.fixed(2)) images/s; step \(stepMillisecondsMedian.fixed(1)) ms (best \(stepMillisecondsMin.fixed(1)))
       forward \(forwardMilliseconds.fixed(1)) ms, backward \(backwardMilliseconds.fixed(1)) ms, waiting for ranks \
       \(communicationMilliseconds.fixed(1)) ms, update \(updateMilliseconds.fixed(1)) ms; peak memory \(peakMemoryMegabytes.fixed(0)) MB
+      \(plannedMemory.map(\.description) ?? "")
       """
     }
   }
@@ -69,6 +72,7 @@ public final class Benchmark {
     let size = configuration.imageSize ?? architecture.imageSize
     let network = architecture.build(configuration.networkOptions(outputs: classes))
     network.store.initialize(seed: configuration.seed)
+    network.recomputation = configuration.recompute
     let context = StepContext(
       exchange: communicator.size > 1 ? RankStatistics(communicator) : LocalStatistics())
     context.categoryCount = max(2, classes)
@@ -81,6 +85,7 @@ public final class Benchmark {
     batch = Batch.noise(
       globalBatchSize: configuration.batchSize, rank: communicator.rank, rankCount: communicator.size,
       imageSize: size, outputs: classes, seed: configuration.seed)
+    network.prepare(batchSize: batch.count, context)
   }
 
   /// Runs the steps; the report is rank 0's.
@@ -107,6 +112,7 @@ public final class Benchmark {
       forwardMilliseconds: median { $0.times.forward }, backwardMilliseconds: median { $0.times.backward },
       communicationMilliseconds: median { $0.times.communication },
       updateMilliseconds: median { $0.times.update },
-      peakMemoryMegabytes: Double(ProcessMemory.peakBytes) / 1e6)
+      peakMemoryMegabytes: Double(ProcessMemory.peakBytes) / 1e6,
+      plannedMemory: step.network.memorySummary)
   }
 }

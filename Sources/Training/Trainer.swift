@@ -75,6 +75,7 @@ public final class Trainer {
 
     let network = architecture.build(configuration.networkOptions(outputs: data.task.outputs))
     network.store.initialize(seed: configuration.seed)
+    network.recomputation = configuration.recompute
     let exchange: any StatisticsExchange =
       communicator.size > 1 ? RankStatistics(communicator) : LocalStatistics()
     let context = StepContext(exchange: exchange)
@@ -268,6 +269,10 @@ public final class Trainer {
         + "validation images of \(data.task.classNames.count) classes; batch \(configuration.batchSize) on "
         + "\(communicator.size) rank\(communicator.size == 1 ? "" : "s") × \(CPU.threadCount) threads, "
         + "\(InstructionSet.current); \(totalSteps) steps")
+    // The first batch is the largest.
+    let share = loader.sampler.positions(batch: 0, rank: communicator.rank, rankCount: communicator.size)
+    network.prepare(batchSize: share.count, step.context)
+    if let memory = network.memorySummary { console.line(memory.description) }
     if let checkpoint {
       console.line("resumed at step \(checkpoint.state.step) from \(checkpoint.directory)")
     }

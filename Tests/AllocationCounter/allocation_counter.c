@@ -77,6 +77,8 @@ int posix_memalign(void **block, size_t alignment, size_t size) {
   return 0;
 }
 
+int allocation_counter_available(void) { return 1; }
+
 void allocation_counter_start(void) {
   void *frame[1];
   backtrace(frame, 1);  // loads its library the first time
@@ -105,8 +107,9 @@ void allocation_counter_trace(int64_t index, char *text, int64_t limit) {
 
 #else
 
+int allocation_counter_available(void) { return 0; }
 void allocation_counter_start(void) {}
-int64_t allocation_counter_stop(void) { return -1; }
+int64_t allocation_counter_stop(void) { return 0; }
 void allocation_counter_trace(int64_t index, char *text, int64_t limit) { text[0] = 0; }
 
 #endif

@@ -10,7 +10,7 @@ import Testing
 
 /// A steady step asks for no memory: counted on the training thread by functions in malloc's place. What the thread of
 /// communication and the loaders do is not counted.
-@Suite("Allocations") struct AllocationTests {
+@Suite("Allocations", .enabled(if: allocation_counter_available() != 0)) struct AllocationTests {
   /// A network and how it is trained.
   struct Case: Sendable, CustomTestStringConvertible {
     var network = Architecture.compact
@@ -92,7 +92,6 @@ import Testing
       allocation_counter_trace(index, text, 8192)
       traces += "\n" + String(cString: text)
     }
-    try #require(count >= 0, "allocations cannot be counted here")
     return "\(count) allocations\(traces)"
   }
 

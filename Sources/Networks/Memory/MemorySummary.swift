@@ -1,5 +1,5 @@
 /// What a training step holds in memory on one rank, as planned, in bytes.
-public struct MemorySummary: Sendable {
+public struct MemorySummary: Codable, Sendable {
   /// Parameters, gradients and the optimiser's velocities.
   public var parameterBytes: Int
   /// Activations and their gradients.
@@ -13,6 +13,15 @@ public struct MemorySummary: Sendable {
   /// Activations that are computed a second time.
   public var recomputedBytes: Int
 
+  enum CodingKeys: String, CodingKey {
+    case parameterBytes = "parameter_bytes"
+    case activationBytes = "activation_bytes"
+    case unsharedActivationBytes = "unshared_activation_bytes"
+    case workspaceBytes = "workspace_bytes"
+    case keptBytes = "kept_bytes"
+    case recomputedBytes = "recomputed_bytes"
+  }
+
   /// All that is held at once.
   public var totalBytes: Int { parameterBytes + activationBytes + workspaceBytes + keptBytes }
 }
@@ -22,7 +31,7 @@ extension MemorySummary: CustomStringConvertible {
   public var description: String {
     func megabytes(_ bytes: Int) -> String { "\((bytes + 500_000) / 1_000_000) MB" }
     let again = recomputedBytes > 0 ? ", \(megabytes(recomputedBytes)) computed twice" : ""
-    return "planned memory \(megabytes(totalBytes)): parameters, gradients and momentum "
+    return "planned memory per rank \(megabytes(totalBytes)): parameters, gradients and momentum "
       + "\(megabytes(parameterBytes)), activations and their gradients \(megabytes(activationBytes)) "
       + "(unshared \(megabytes(unsharedActivationBytes))\(again)), workspace \(megabytes(workspaceBytes)), "
       + "kept by layers \(megabytes(keptBytes))"
