@@ -13,9 +13,22 @@ import Testing
     var options = InterpretableOptions()
     switch kind {
     case "convolution": return (Convolution("layer", geometry), .blocked)
+    case "convolution after ReLU":
+      let convolution = Convolution("layer", geometry)
+      convolution.inputIsRectified = true
+      return (convolution, .blocked)
+    case "fused relu":
+      let relu = ReLU("layer")
+      relu.isForwardFused = true
+      relu.isBackwardFused = true
+      return (relu, .blocked)
     case "linear": return (Linear("layer", inputs: shape.features, outputs: 7), .flat)
     case "relu": return (ReLU("layer"), .blocked)
     case "dropout": return (Dropout("layer", rate: 0.5), .blocked)
+    case "max pooling after ReLU":
+      let pooling = MaxPooling("layer", PoolingWindow(kernel: 3, stride: 2))
+      pooling.inputIsRectified = true
+      return (pooling, .blocked)
     case "max pooling": return (MaxPooling("layer", PoolingWindow(kernel: 3, stride: 2)), .blocked)
     case "average pooling": return (AveragePooling("layer", PoolingWindow(kernel: 3, stride: 2)), .blocked)
     case "flatten": return (Flatten("layer"), .blocked)
@@ -32,20 +45,25 @@ import Testing
   }
 
   private static let kinds = [
-    "convolution", "linear", "relu", "dropout", "max pooling", "average pooling", "flatten",
+    "convolution", "convolution after ReLU", "linear", "relu", "fused relu", "dropout", "max pooling",
+    "max pooling after ReLU", "average pooling", "flatten",
     "batch normalisation", "response normalisation", "paper mask", "released mask", "corrected mask",
   ]
 
   @Test("backward reads only what is declared, forward writes where it is declared", arguments: kinds)
   func declarations(kind: String) throws {
-    let honest = try Self.pass(kind, overwritesUndeclared: false)
-    let overwritten = try Self.pass(kind, overwritesUndeclared: true)
+    let (honest, overwritten) = try withKernels(.current) {
+      (
+        try Self.pass(kind, overwritesUndeclared: false), try Self.pass(kind, overwritesUndeclared: true)
+      )
+    }
     #expect(honest.map(\.bitPattern) == overwritten.map(\.bitPattern))
     #expect(honest.contains { $0 != 0 } && honest.allSatisfy(\.isFinite))
   }
 
   // The corrected mask needs no map in backward, but the ReLU before it keeps them in any case.
-  @Test("what is declared is read: keeping it is no waste", arguments: kinds.filter { $0 != "corrected mask" })
+  @Test(
+    "what is declared is read: keeping it is no waste", arguments: kinds.filter { $0 != "corrected mask" })
   func necessity(kind: String) throws {
     let honest = try Self.pass(kind, overwritesUndeclared: false)
     let (layer, _) = Self.layer(kind)
@@ -72,7 +90,9 @@ import Testing
     let use = layer.memory(for: shape)
     let x = Tensor(shape, layout)
     var random = RandomSource(seed: 1, purpose: .test)
-    x.fill(from: (0..<shape.batch * shape.features).map { _ in random.uniform(kind.hasSuffix("mask") ? 0 : -1, 1) })
+    x.fill(
+      from: (0..<shape.batch * shape.features).map { _ in random.uniform(kind.hasSuffix("mask") ? 0 : -1, 1) }
+    )
     let y = try layer.forward(x, context)
     var isInPlace = false
     switch use.output {

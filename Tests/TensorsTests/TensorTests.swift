@@ -4,7 +4,9 @@ import Testing
 @Suite struct TensorTests {
   private static let shape = Shape(batch: 2, channels: 20, height: 3, width: 3)
 
-  @Test("values in canonical order, whatever the layout; padding is zero", arguments: [Layout.blocked, .flat, .interleaved])
+  @Test(
+    "values in canonical order, whatever the layout; padding is zero",
+    arguments: [Layout.blocked, .flat, .interleaved])
   func order(layout: Layout) {
     let tensor = Tensor(Self.shape, layout)
     tensor.values.update(repeating: 7)

@@ -122,7 +122,8 @@ import Testing
 
   private static func batch(_ communicator: any Communicator) -> Batch {
     Batch.noise(
-      globalBatchSize: imagesPerPart, rank: communicator.rank, rankCount: communicator.size, imageSize: imageSize,
+      globalBatchSize: imagesPerPart, rank: communicator.rank, rankCount: communicator.size,
+      imageSize: imageSize,
       outputs: outputs, seed: 1)
   }
 }

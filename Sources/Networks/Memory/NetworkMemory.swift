@@ -5,7 +5,7 @@ import Tensors
 final class NetworkMemory {
   /// Which activations training computes again.
   var recomputation = Recomputation.none {
-    didSet { if recomputation != oldValue { training = nil } }
+    didSet { if recomputation != oldValue { forgetPlans() } }
   }
   /// The plan of the last forward.
   private(set) var current: PassPlan?
@@ -42,8 +42,13 @@ final class NetworkMemory {
     return place(block, of: current)
   }
 
-  /// The policy changed after the present plan was made.
-  private var isOutdated: Bool { current?.isTraining == true && training == nil }
+  /// Makes the next pass plan anew, after a change of what layers do with memory.
+  func forgetPlans() {
+    training = nil
+    evaluation = nil
+  }
+
+  private var isOutdated: Bool { current !== training && current !== evaluation }
 
   private func adopt(_ plan: PassPlan, _ context: StepContext) {
     current?.leave()
