@@ -50,6 +50,8 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["Tensors", "Networks"], path: "Tests/TestSupport",
       swiftSettings: swiftSettings),
+    // Takes the place of malloc in the test program and counts its calls.
+    .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
     // Run under mpirun by CommunicationTests: MPI starts once per process, so not in the test runner.
     .executableTarget(
       name: "CommunicationProbe", dependencies: ["Communication"], path: "Tests/CommunicationProbe",
@@ -72,7 +74,9 @@ let package = Package(
       dependencies: ["Communication", "CommunicationProbe", "TestSupport"], swiftSettings: swiftSettings),
     .testTarget(
       name: "TrainingTests",
-      dependencies: ["Training", "Networks", "Datasets", "Communication", "Tensors", "TestSupport"],
+      dependencies: [
+        "Training", "Networks", "Datasets", "Communication", "Tensors", "TestSupport", "AllocationCounter",
+      ],
       swiftSettings: swiftSettings),
     .testTarget(
       name: "DistributedTests", dependencies: ["icnn", "Communication", "TestSupport"],

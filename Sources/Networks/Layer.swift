@@ -2,8 +2,8 @@ import Tensors
 
 /// One step of a network: forward, and under it in the same file its backward.
 ///
-/// A layer is a final class that owns its output (allocated for the largest batch at the first forward, reused
-/// afterwards), its parameters and what backward needs of the last forward. Backward returns the gradient of the
+/// A layer is a final class that owns its parameters and what backward needs of the last forward. Its output lies where
+/// the network's plan puts it (`OutputBuffer`), and only as long as `memory` says that backward reads it. Backward returns the gradient of the
 /// layer's input, dx, given that of its output, dy, and adds (`+=`) to its parameters' gradients.
 public protocol Layer: AnyObject {
   /// Unique in its network; the prefix of its parameters' names ("features.0").
@@ -17,13 +17,16 @@ public protocol Layer: AnyObject {
   func outputShape(for input: Shape) -> Shape
   /// x → y. In training it keeps what `backward` needs. May work in place and return `x` itself.
   ///
-  /// Throws only what the exchange throws.
+  /// Where `context.isRecomputing` it computes the outputs of the last forward once more, with the same parameters: it
+  /// then takes over that forward's statistics and exchanges nothing. Throws only what the exchange throws.
   func forward(_ x: Tensor, _ context: StepContext) throws -> Tensor
   /// dy → dx; parameter gradients +=. May work in place and return `dy` itself. Otherwise dx comes from the
   /// context's gradient pool and the caller gives dy back. `nil` when `needsInputGradient` is false.
   func backward(_ dy: Tensor, _ context: StepContext) throws -> Tensor?
   /// False for the first layer, whose dx nobody reads.
   var needsInputGradient: Bool { get set }
+  /// What the layer does with memory for an input shape, its batch the largest there will be; pure.
+  func memory(for input: Shape) -> LayerMemory
 }
 
 extension Layer {
@@ -31,6 +34,8 @@ extension Layer {
   public var parameters: [Parameter] { [] }
   /// Nothing to keep.
   public var states: [LayerState] { [] }
+  /// A layer with memory of its own, of which backward may read everything.
+  public func memory(for input: Shape) -> LayerMemory { LayerMemory() }
 }
 
 /// A named array of running statistics that a checkpoint keeps: in Double, equal on all ranks.
@@ -52,24 +57,5 @@ public final class LayerState {
   /// The values, row-major.
   public var values: UnsafeMutableBufferPointer<Double> {
     UnsafeMutableBufferPointer(start: storage.pointer, count: storage.count)
-  }
-}
-
-/// A layer's output: memory for the largest batch seen so far, reused from step to step.
-struct OutputBuffer {
-  private var tensor: Tensor?
-
-  /// The tensor, holding `shape.batch` images; allocated when none of this shape is there yet.
-  mutating func prepare(_ shape: Shape, _ layout: Layout, capacity: Int) -> Tensor {
-    if let tensor, tensor.layout == layout, tensor.capacity >= shape.batch,
-      tensor.shape.with(batch: 0) == shape.with(batch: 0)
-    {
-      tensor.setBatch(shape.batch)
-      return tensor
-    }
-    let fresh = Tensor(shape.with(batch: max(capacity, shape.batch)), layout)
-    fresh.setBatch(shape.batch)
-    tensor = fresh
-    return fresh
   }
 }

@@ -2,11 +2,13 @@ import Tensors
 
 /// A chain of layers with its parameters in two arenas.
 ///
-/// Input: images, interleaved [N, 3, H, W]; output: logits, flat [N, L].
+/// Input: images, interleaved [N, 3, H, W]; output: logits, flat [N, L]. Activations and their gradients share one block
+/// of memory: an output is valid only until backward has read it for the last time.
 public final class Network {
   /// Name of the architecture ("alexnet").
   public let name: String
-  /// In forward order. A layer may itself be a composite.
+  /// In forward order. A layer may itself be a composite. Their outputs lie where a plan of the whole network puts them:
+  /// once it has run, a layer is no longer run by itself.
   public let layers: [any Layer]
   /// [1, 3, H, W] of the images it was built for.
   public let inputShape: Shape
@@ -16,6 +18,11 @@ public final class Network {
   public let store: ParameterStore
   /// Sees every layer's output and gradient as they are made: the debug mode, profiles. Normally nil.
   public var observer: (any LayerObserver)?
+  let memory: NetworkMemory
+  // Per layer: the input of the last forward, from which a segment is computed again, and the offset of its first
+  // parameter in the arena.
+  private var inputs: [Tensor?]
+  private let parameterOffsets: [Int?]
 
   /// Assembles the layers and gives their parameters memory (all zero: see `Initializer`).
   public init(
@@ -30,6 +37,9 @@ public final class Network {
     for layer in layers { shape = layer.outputShape(for: shape) }
     outputs = shape.channels
     store = ParameterStore(layers.flatMap(\.parameters), gradientStorage: gradientStorage)
+    parameterOffsets = layers.map { $0.parameters.first?.offset }
+    inputs = Array(repeating: nil, count: layers.count)
+    memory = NetworkMemory(layers)
     layers.first?.needsInputGradient = false
   }
 
@@ -39,10 +49,38 @@ public final class Network {
   /// All running statistics.
   public var states: [LayerState] { layers.flatMap(\.states) }
 
-  /// Images → logits. The result belongs to the last layer and is overwritten by the next forward.
+  /// Which activations training computes a second time instead of keeping them.
+  public var recomputation: Recomputation {
+    get { memory.recomputation }
+    set { memory.recomputation = newValue }
+  }
+
+  /// Allocates what a pass in the context's mode needs for up to `batchSize` images of this rank; otherwise the first
+  /// forward does.
+  public func prepare(batchSize: Int, _ context: StepContext) {
+    memory.prepare(inputShape.with(batch: batchSize), .interleaved, context)
+  }
+
+  /// What the last `prepare` or forward planned; nil before.
+  public var memorySummary: MemorySummary? {
+    memory.current.map { plan in
+      let float = MemoryLayout<Float>.stride
+      return MemorySummary(
+        parameterBytes: 3 * store.count * float, activationBytes: plan.places.count * float,
+        unsharedActivationBytes: plan.places.countWithoutSharing * float,
+        workspaceBytes: plan.workspaceFloats * float, keptBytes: plan.keptBytes,
+        recomputedBytes: plan.recomputedFloats * float)
+    }
+  }
+
+  /// Images → logits. The result belongs to the last layer and is overwritten by the next forward; the images must stay
+  /// until backward is done.
   public func forward(_ images: Tensor, _ context: StepContext) throws -> Tensor {
+    memory.prepare(for: images, context)
     var x = images
-    for layer in layers {
+    for index in layers.indices {
+      let layer = layers[index]
+      inputs[index] = x
       observer?.willForward(layer, input: x)
       x = try layer.forward(x, context)
       try observer?.didForward(layer, output: x)
@@ -50,20 +88,29 @@ public final class Network {
     return x
   }
 
-  /// Gradient of the logits → gradients of all parameters, layer by layer from the last to the first.
+  /// Gradient of the logits → gradients of all parameters, layer by layer from the last to the first. Follows a forward
+  /// in training mode, which it uses up.
   ///
   /// - Parameter onGradientsReady: called after each layer with the arena offset from which on all gradients are
   ///   final; it never grows.
   public func backward(
     _ logitGradient: Tensor, _ context: StepContext, onGradientsReady: (_ offset: Int) throws -> Void
   ) throws {
+    guard let plan = memory.current, plan.isTraining else {
+      preconditionFailure("\(name): backward without a forward in training mode")
+    }
     var dy = logitGradient
     var readyOffset = store.count
-    for layer in layers.reversed() {
+    var index = layers.count
+    while index > 0 {
+      index -= 1
+      if !plan.recomputed[index].isEmpty { try recompute(plan.recomputed[index], context) }
+      let layer = layers[index]
+      context.gradientPool.place = memory.gradientPlace(of: index)
       observer?.willBackward(layer)
       let dx = try layer.backward(dy, context)
       try observer?.didBackward(layer, inputGradient: dx)
-      if let first = layer.parameters.first?.offset, first < readyOffset {
+      if let first = parameterOffsets[index], first < readyOffset {
         readyOffset = first
         try onGradientsReady(readyOffset)
       }
@@ -71,7 +118,16 @@ public final class Network {
       if dx !== dy && dy !== logitGradient { context.gradientPool.giveBack(dy) }
       dy = dx
     }
+    context.gradientPool.place = nil
     if dy !== logitGradient { context.gradientPool.giveBack(dy) }
     if readyOffset > 0 { try onGradientsReady(0) }
+  }
+
+  /// Runs the forward of some layers again, whose outputs have made room for others.
+  private func recompute(_ range: Range<Int>, _ context: StepContext) throws {
+    context.isRecomputing = true
+    defer { context.isRecomputing = false }
+    guard var x = inputs[range.lowerBound] else { preconditionFailure("\(name): no input to recompute from") }
+    for index in range { x = try layers[index].forward(x, context) }
   }
 }

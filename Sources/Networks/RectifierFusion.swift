@@ -10,6 +10,7 @@ extension Network {
   /// what it was, but for an observer, who sees a fused convolution's output rectified and a fused ReLU's gradient
   /// before its mask.
   public func fuseRectifiers(_ enabled: Bool = true) {
+    memory.forgetPlans()
     for (index, layer) in layers.enumerated() {
       guard let relu = layer as? ReLU else { continue }
       if index > 0, let before = layers[index - 1] as? Convolution {

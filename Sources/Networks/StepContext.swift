@@ -33,9 +33,11 @@ public final class StepContext {
   public var categoryCount = 1
   /// Share of +1 per network output over the whole data set, [L]; the ρ of the released formulation.
   public var labelShares: [Double] = []
+  /// True while a forward of this step is computed once more: see `Recomputation`.
+  public internal(set) var isRecomputing = false
   /// Reductions over all ranks.
   public var exchange: any StatisticsExchange
-  /// Buffers for gradients of activations.
+  /// Memory for gradients of activations.
   public let gradientPool = GradientPool()
   /// Scratch memory of the operations.
   public let workspace = Workspace()

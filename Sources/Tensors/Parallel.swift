@@ -6,12 +6,17 @@ import CKernels
 /// depend on the number of threads. Inside another such loop it runs on the calling thread.
 public func parallel(_ count: Int, _ body: (Int) -> Void) {
   withoutActuallyEscaping(body) { escapable in
-    var context = escapable
+    // In a structure: a bare function would be converted on its way through the pointer, which allocates.
+    var context = LoopBody(run: escapable)
     withUnsafeMutablePointer(to: &context) { pointer in
       ck_parallel(
         Int64(count),
-        { context, i in context!.assumingMemoryBound(to: ((Int) -> Void).self).pointee(Int(i)) },
+        { context, i in context!.assumingMemoryBound(to: LoopBody.self).pointee.run(Int(i)) },
         pointer)
     }
   }
+}
+
+private struct LoopBody {
+  let run: (Int) -> Void
 }

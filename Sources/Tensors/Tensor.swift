@@ -10,9 +10,10 @@ public enum Layout: Sendable {
 
 /// A batch of feature maps, images or feature vectors in Float.
 ///
-/// A tensor owns memory for a largest batch and may hold a smaller one (`setBatch`), so that the last, shorter
-/// batch of an epoch needs no new memory. It is a class because layers share it: the output of one is the input of
-/// the next. Not Sendable: one thread computes with it; batches cross from the loader with `sending`.
+/// A tensor has memory for a largest batch and may hold a smaller one (`setBatch`), so that the last, shorter
+/// batch of an epoch needs no new memory. The memory is its own, or a place in a block that it shares with tensors
+/// that live at other times (`lie`). It is a class because layers share it: the output of one is the input of the
+/// next. Not Sendable: one thread computes with it; batches cross from the loader with `sending`.
 public final class Tensor {
   /// Channels in one block of the blocked layout.
   public static let blockWidth = 16
@@ -20,28 +21,71 @@ public final class Tensor {
   /// [N, C, H, W] of the images it holds now.
   public private(set) var shape: Shape
   /// Order of the values in memory.
-  public let layout: Layout
+  public private(set) var layout: Layout
   /// Largest N it has memory for.
-  public let capacity: Int
-  private let storage: AlignedBuffer<Float>
+  public private(set) var capacity: Int
+  /// First value.
+  public private(set) var pointer: UnsafeMutablePointer<Float>
+  /// The block it lies in; nil once it has left one (`leave`).
+  public private(set) var memory: TensorMemory?
+  /// Whether other tensors may lie in the same block.
+  public private(set) var sharesMemory = false
 
-  /// A zeroed tensor for up to `shape.batch` images, holding that many.
+  /// A zeroed tensor with memory of its own for up to `shape.batch` images, holding that many.
   public init(_ shape: Shape, _ layout: Layout) {
+    let memory = TensorMemory(count: shape.batch * Self.imageStride(shape, layout))
     self.shape = shape
     self.layout = layout
     self.capacity = shape.batch
-    self.storage = AlignedBuffer(count: shape.batch * Self.stride(shape, layout))
+    self.memory = memory
+    self.pointer = memory.pointer
   }
 
-  /// First value.
-  public var pointer: UnsafeMutablePointer<Float> { storage.pointer }
+  /// A tensor with a place in `memory`; see `lie`.
+  public init(_ shape: Shape, _ layout: Layout, capacity: Int, in memory: TensorMemory, at offset: Int) {
+    self.shape = shape
+    self.layout = layout
+    self.capacity = capacity
+    self.memory = memory
+    self.pointer = memory.pointer
+    lie(shape, layout, capacity: capacity, in: memory, at: offset, shared: true)
+  }
+
+  /// Becomes a tensor of another shape in another place, with the values that are there, padding included.
+  ///
+  /// - Parameters:
+  ///   - capacity: largest batch, at least `shape.batch`.
+  ///   - offset: of the first value in `memory`; a multiple of 16.
+  ///   - shared: whether others may lie in the same block.
+  public func lie(
+    _ shape: Shape, _ layout: Layout, capacity: Int, in memory: TensorMemory, at offset: Int, shared: Bool
+  ) {
+    let stride = Self.imageStride(shape, layout)
+    precondition(
+      offset % 16 == 0 && shape.batch <= capacity && offset + capacity * stride <= memory.count,
+      "Tensor: \(capacity) images of \(shape) do not fit at \(offset) of \(memory.count) values")
+    self.shape = shape
+    self.layout = layout
+    self.capacity = capacity
+    self.memory = memory
+    self.sharesMemory = shared
+    pointer = memory.pointer + offset
+  }
+
+  /// Lets go of its memory: it holds no image and has room for none until it lies somewhere again.
+  public func leave() {
+    setBatch(0)
+    capacity = 0
+    memory = nil
+  }
+
   /// Values per image, padding included.
-  public var imageStride: Int { Self.stride(shape, layout) }
+  public var imageStride: Int { Self.imageStride(shape, layout) }
   /// Values now in use, padding included: N · imageStride.
   public var count: Int { shape.batch * imageStride }
   /// All values now in use, padding included.
   public var values: UnsafeMutableBufferPointer<Float> {
-    UnsafeMutableBufferPointer(start: storage.pointer, count: count)
+    UnsafeMutableBufferPointer(start: pointer, count: count)
   }
 
   /// Holds `batch` images from now on, at most `capacity`.
@@ -66,8 +110,8 @@ public final class Tensor {
 
   /// The value of image n, channel c, row h, column w; slow, for tests and tools.
   public subscript(n: Int, c: Int, h: Int, w: Int) -> Float {
-    get { storage.pointer[offset(n, c, h, w)] }
-    set { storage.pointer[offset(n, c, h, w)] = newValue }
+    get { pointer[offset(n, c, h, w)] }
+    set { pointer[offset(n, c, h, w)] = newValue }
   }
 
   /// All values in the order [N, C, H, W], without padding; slow, for tests and tools.
@@ -101,7 +145,8 @@ public final class Tensor {
     }
   }
 
-  private static func stride(_ shape: Shape, _ layout: Layout) -> Int {
+  /// Values per image of a shape in a layout, padding included.
+  public static func imageStride(_ shape: Shape, _ layout: Layout) -> Int {
     layout == .blocked ? shape.blocks * blockWidth * shape.cells : shape.features
   }
 }

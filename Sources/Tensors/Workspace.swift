@@ -10,9 +10,17 @@ public final class Workspace {
   /// Floats it holds now.
   public var count: Int { storage.count }
 
+  /// Grows to `count` floats now, so that no operation that wants fewer has to.
+  public func reserve(_ count: Int) {
+    guard count > storage.count else { return }
+    // The old block goes first: both at once could be more than there is.
+    storage = AlignedBuffer(count: 0)
+    storage = AlignedBuffer(count: count)
+  }
+
   /// At least `count` floats, aligned to 64 bytes, of unspecified content. Valid until the next call.
   public func floats(_ count: Int) -> UnsafeMutablePointer<Float> {
-    if count > storage.count { storage = AlignedBuffer(count: count) }
+    reserve(count)
     return storage.pointer
   }
 }

@@ -29,6 +29,7 @@ public final class Benchmark {
     var parameters: Int
     /// Where the time goes; nil unless it was asked for.
     var profile: StepProfile?
+    var plannedMemory: MemorySummary?
 
     enum CodingKeys: String, CodingKey {
       case network
@@ -49,6 +50,7 @@ public final class Benchmark {
       case stepCPUMilliseconds = "step_cpu_ms_median"
       case parameters
       case profile
+      case plannedMemory = "planned_memory"
     }
 
     /// A few lines for a person.
@@ -58,7 +60,8 @@ public final class Benchmark {
       \(ranks) rank\(ranks == 1 ? "" : "s") × \(threads) threads, \(isa)
       \(imagesPerSecond.fixed(2)) images/s; step \(stepMillisecondsMedian.fixed(1)) ms (best \(stepMillisecondsMin.fixed(1)))
       forward \(forwardMilliseconds.fixed(1)) ms, backward \(backwardMilliseconds.fixed(1)) ms, waiting for ranks \
-      \(communicationMilliseconds.fixed(1)) ms, update \(updateMilliseconds.fixed(1)) ms; peak memory \(peakMemoryMegabytes.fixed(0)) MB\
+      \(communicationMilliseconds.fixed(1)) ms, update \(updateMilliseconds.fixed(1)) ms; peak memory \(peakMemoryMegabytes.fixed(0)) MB
+      \(plannedMemory.map(\.description) ?? "")\
       \(profile.map { "\n\n\($0)" } ?? "")
       """
     }
@@ -82,6 +85,7 @@ public final class Benchmark {
       configuration.networkOptions(outputs: classes), gradientStorage: gradients.storage)
     try gradients.requireRoute()
     network.store.initialize(seed: configuration.seed)
+    network.recomputation = configuration.recompute
     let context = StepContext(
       exchange: communicator.size > 1 ? RankStatistics(communicator) : LocalStatistics())
     context.categoryCount = max(2, classes)
@@ -94,6 +98,7 @@ public final class Benchmark {
     batch = Batch.noise(
       globalBatchSize: configuration.batchSize, rank: communicator.rank, rankCount: communicator.size,
       imageSize: size, outputs: classes, seed: configuration.seed)
+    network.prepare(batchSize: batch.count, context)
   }
 
   /// Runs the steps; the report is rank 0's.
@@ -136,6 +141,6 @@ public final class Benchmark {
         StepProfile(
           timer.rows, handOver: timer.handOver, reports.map(\.times), limits: $0,
           parameterCount: step.network.store.count)
-      })
+      }, plannedMemory: step.network.memorySummary)
   }
 }

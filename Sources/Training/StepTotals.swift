@@ -9,6 +9,7 @@ final class StepTotals {
   private let sums = UnsafeMutableBufferPointer<Double>.allocate(capacity: 3)
   private var pending: PendingReduction?
   private var filterLoss = 0.0
+  private var layers: [InterpretableMask] = []
   private var filters: [FilterReport] = []
 
   init(_ communicator: any Communicator) {
@@ -27,6 +28,7 @@ final class StepTotals {
   func reset() {
     sums.update(repeating: 0)
     filterLoss = 0
+    // A report that is still held would be copied when its layer writes the next one.
     filters.removeAll(keepingCapacity: true)
   }
 
@@ -39,11 +41,8 @@ final class StepTotals {
 
   /// Adds a part's filter losses, which are equal on all ranks; the reports are those of the last part.
   func add(_ layers: [InterpretableMask], share: Double) {
-    filters.removeAll(keepingCapacity: true)
-    for layer in layers {
-      filterLoss += share * layer.report.weightedLoss
-      filters.append(layer.report)
-    }
+    self.layers = layers
+    for index in layers.indices { filterLoss += share * layers[index].report.weightedLoss }
   }
 
   /// Starts adding up over the ranks, while backward goes on.
@@ -56,6 +55,7 @@ final class StepTotals {
   func finish(_ context: StepContext, learningRate: Double) throws(CommunicationError) -> StepReport {
     let stopRequested = try stepGuard.wait()
     try pending.take()!.wait()
+    for index in layers.indices { filters.append(layers[index].report) }
     let images = max(sums[2], 1)
     return StepReport(
       step: context.step + 1, epoch: context.epoch, imageCount: Int(sums[2]), taskLoss: sums[0] / images,

@@ -79,6 +79,7 @@ public final class Trainer {
       configuration.networkOptions(outputs: data.task.outputs), gradientStorage: gradients.storage)
     try gradients.requireRoute()
     network.store.initialize(seed: configuration.seed)
+    network.recomputation = configuration.recompute
     let exchange: any StatisticsExchange =
       communicator.size > 1 ? RankStatistics(communicator) : LocalStatistics()
     let context = StepContext(exchange: exchange)
@@ -273,6 +274,10 @@ public final class Trainer {
         + "\(communicator.size) rank\(communicator.size == 1 ? "" : "s") × \(CPU.threadCount) threads, "
         + "\(InstructionSet.current); \(totalSteps) steps"
         + (communicator.size == 1 ? "" : "; gradients: \(gradients.route)"))
+    // The first batch is the largest.
+    let share = loader.sampler.positions(batch: 0, rank: communicator.rank, rankCount: communicator.size)
+    network.prepare(batchSize: share.count, step.context)
+    if let memory = network.memorySummary { console.line(memory.description) }
     if let checkpoint {
       console.line("resumed at step \(checkpoint.state.step) from \(checkpoint.directory)")
     }

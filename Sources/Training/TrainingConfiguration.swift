@@ -61,6 +61,8 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
   public var batchSize = 32
   /// Parts into which each batch is cut to save memory; their gradients are added up.
   public var accumulate = 1
+  /// Which activations are computed twice to save memory.
+  public var recompute = Recomputation.none
   /// Highest learning rate; nil: the network's own.
   public var learningRate: Double?
   /// Momentum of SGD.
@@ -132,7 +134,7 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
     case negativeFilters = "negative-filters"
     case epochs, steps
     case batchSize = "batch-size"
-    case accumulate
+    case accumulate, recompute
     case learningRate = "learning-rate"
     case momentum
     case weightDecay = "weight-decay"

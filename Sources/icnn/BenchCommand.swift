@@ -17,6 +17,8 @@ struct BenchCommand: ParsableCommand {
   @Option(help: "Steps before them that are not.") var warmupSteps = 2
   @Option(help: "Classes.") var classes = 1000
   @Option(help: "Side of the square input, in pixels. (default: the network's own)") var imageSize: Int?
+  @Option(help: ArgumentHelp("As for train: none, auto or a number of segments.", valueName: "n"))
+  var recompute = Recomputation.none
   @Flag(help: "The ordinary twin.") var ordinary = false
   @Option(help: "auto (Winograd's convolutions where they are faster) or exact (none).")
   var convolution = TrainingConfiguration.ConvolutionMode.auto
@@ -41,6 +43,7 @@ struct BenchCommand: ParsableCommand {
       configuration.imageSize = imageSize
       configuration.batchSize = batchSize
       exchange.set(&configuration)
+      configuration.recompute = recompute
       let resolved = try onAllRanks(communicator) {
         try configuration.validate(ranks: communicator.size)
         return try configuration.resolved()

@@ -11,6 +11,7 @@ extension InterpretableOptions.Normalizer: ExpressibleByArgument {}
 extension TrainingConfiguration.Schedule: ExpressibleByArgument {}
 extension TrainingConfiguration.BatchNormalizationScope: ExpressibleByArgument {}
 extension TrainingConfiguration.ConvolutionMode: ExpressibleByArgument {}
+extension Recomputation: ExpressibleByArgument {}
 extension Preprocessing.MeanKind: ExpressibleByArgument {}
 
 /// The flags of `icnn train` that set a `TrainingConfiguration`; what is not given keeps the file's value or the
@@ -53,6 +54,11 @@ struct TrainOptions: ParsableArguments {
   @Option(help: "Optimiser steps; overrides --epochs.") var steps: Int?
   @Option(help: "Images per step on all ranks together. (default: 32)") var batchSize: Int?
   @Option(help: "Parts into which a batch is cut to save memory. (default: 1)") var accumulate: Int?
+  @Option(
+    help: ArgumentHelp(
+      "Segments of layers, 2 or more, or auto: keep only their last outputs, compute the others twice. (default: none)",
+      valueName: "n"))
+  var recompute: Recomputation?
   @Option(help: "Highest learning rate. (default: the network's own)") var learningRate: Double?
   @Option(help: "Momentum. (default: 0.9)") var momentum: Double?
   @Option(help: "L2 decay. (default: the network's own)") var weightDecay: Double?
@@ -109,6 +115,7 @@ struct TrainOptions: ParsableArguments {
     set(&c.steps, steps)
     set(&c.batchSize, batchSize)
     set(&c.accumulate, accumulate)
+    set(&c.recompute, recompute)
     set(&c.learningRate, learningRate)
     set(&c.momentum, momentum)
     set(&c.weightDecay, weightDecay)

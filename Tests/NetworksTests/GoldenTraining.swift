@@ -5,7 +5,7 @@ import Testing
 @testable import Networks
 
 /// The authors' training loop on a small network, step by step, with the layers, losses and optimiser of this library.
-final class GoldenTraining {
+final class GoldenTraining: LayerObserver {
   private let golden: GoldenCase
   private let network: Network
   private let context: StepContext
@@ -17,6 +17,8 @@ final class GoldenTraining {
   private let tolerance: Double
   private let images: GoldenTensor
   private let signs: [Float]
+  /// Number of the training iteration and images of its batch; nil while it validates.
+  private var observed: (index: String, batchSize: Int)?
 
   /// Parameter of the network by its name in the file.
   private static let names = [
@@ -156,29 +158,32 @@ final class GoldenTraining {
   private func train(_ batch: [Int], _ index: String) throws {
     context.mode = .training
     network.store.zeroGradients()
-    var x = load(batch)
-    for layer in network.layers {
-      if let mask = layer as? InterpretableMask { try compare(x.toArray(), 1, index, "\(mask.name)_input") }
-      x = try layer.forward(x, context)
-    }
+    observed = (index, batch.count)
+    network.observer = self
+    let x = try network.forward(load(batch), context)
     try compare(x.toArray(), 1, index, "logits")
     let evaluation = loss.evaluate(x, context)
     if ranks == 1 {
       let sum = try golden.number("iterations", index, "loss_sum")
       #expect(abs(evaluation.sum - sum) < 1e-5 * sum, "loss of iteration \(index)")
     }
-    var dy = evaluation.gradient
-    for layer in network.layers.reversed() {
-      guard let arriving = dy else { break }
-      dy = try layer.backward(arriving, context)
-      if let mask = layer as? InterpretableMask, let dx = dy {
-        try compare(dx.toArray(), Double(batch.count), index, "\(mask.name)_dx")
-      }
-    }
+    try network.backward(try #require(evaluation.gradient), context) { _ in }
+    network.observer = nil
     guard ranks > 1 else { return }
     var sums = network.store.gradients.map { Double($0) }
     try sums.withUnsafeMutableBufferPointer { try context.exchange.reduce($0, .sum) }
     for index in sums.indices { network.store.gradients[index] = Float(sums[index]) }
+  }
+
+  func didForward(_ layer: any Layer, output: Tensor) throws {
+    guard let observed, let at = network.layers.firstIndex(where: { $0 === layer }) else { return }
+    guard let mask = network.layers.dropFirst(at + 1).first as? InterpretableMask else { return }
+    try compare(output.toArray(), 1, observed.index, "\(mask.name)_input")
+  }
+
+  func didBackward(_ layer: any Layer, inputGradient: Tensor?) throws {
+    guard let observed, let mask = layer as? InterpretableMask, let dx = inputGradient else { return }
+    try compare(dx.toArray(), Double(observed.batchSize), observed.index, "\(mask.name)_dx")
   }
 
   private func compare(_ values: [Float], _ factor: Double, _ index: String, _ key: String) throws {

@@ -31,6 +31,14 @@ import Testing
         }
       }
       #expect(relativeDifference(c, expected) < 1e-6)
+      for (cut, length) in [(GemmCut.rows, 2), (.rows, 5), (.columns, 3), (.columns, 100)] {
+        c = start
+        gemm(
+          m: m, n: n, k: k, MatrixView(a, rowStride: strides.a, transposed: transposeA),
+          MatrixView(b, rowStride: strides.b, transposed: transposeB), beta: beta, into: &c,
+          rowStride: strides.c, cut: cut, every: length)
+        #expect(relativeDifference(c, expected) < 1e-6)
+      }
     }
   }
 

@@ -16,4 +16,14 @@ import Testing
     #expect(workspace.floats(100_000) == large)
     #expect(workspace.count == 100_000)
   }
+
+  @Test("what is reserved needs not to be grown")
+  func reserve() {
+    let workspace = Workspace()
+    workspace.reserve(1000)
+    let reserved = workspace.floats(1)
+    #expect(workspace.count == 1000 && workspace.floats(1000) == reserved)
+    workspace.reserve(10)
+    #expect(workspace.count == 1000)
+  }
 }

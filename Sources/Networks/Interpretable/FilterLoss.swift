@@ -16,7 +16,9 @@ protocol FilterLoss: AnyObject {
   var passesActiveOnly: Bool { get }
   /// Whether `finish` writes multiples of the mask and of 1; otherwise the mask's gradient is all there is so far.
   var writesMultiples: Bool { get }
-  /// Finds the centres of all maps.
+  /// What it keeps of a batch from forward to backward, in bytes.
+  func keptBytes(images: Int) -> Int
+  /// Finds the centres of all maps. A second time in a step it finds the same.
   func placeMask(_ mask: TemplateMask, on x: Tensor)
   /// Starts the reductions that backward needs.
   func start(_ x: Tensor, _ mask: TemplateMask, _ context: StepContext) throws

@@ -22,7 +22,7 @@ public final class InterpretableMask: Layer {
   let mask: TemplateMask
   let filterLoss: any FilterLoss
   private var input: Tensor?
-  private var output = OutputBuffer()
+  private let output = OutputBuffer()
 
   /// A mask stage for maps of one shape.
   ///
@@ -71,6 +71,13 @@ public final class InterpretableMask: Layer {
     return input
   }
 
+  /// Backward works in place and reads x.
+  public func memory(for input: Shape) -> LayerMemory {
+    LayerMemory(
+      output: .buffer(output, .blocked), backwardReadsOutput: false, backwardWorksInPlace: true,
+      keptBytes: mask.keptBytes(images: input.batch) + filterLoss.keptBytes(images: input.batch))
+  }
+
   /// x [N, C, H, W] ≥ 0 → max(x ∘ mask, 0). In training the maps' statistics start on their way over the ranks.
   public func forward(_ x: Tensor, _ context: StepContext) throws -> Tensor {
     mask.prepare(for: x)
@@ -79,7 +86,7 @@ public final class InterpretableMask: Layer {
     mask.forward(x, into: y)
     if context.isTraining {
       input = x
-      try filterLoss.start(x, mask, context)
+      if !context.isRecomputing { try filterLoss.start(x, mask, context) }
     }
     return y
   }

@@ -82,6 +82,11 @@ final class PaperFilterLoss: FilterLoss {
     [assignment.means, assignment.seen] + [runningNormalizer, hasRunning].compactMap { $0 }
   }
 
+  func keptBytes(images: Int) -> Int {
+    let perFilter = options.filterLossEnabled ? 5 + bank.count : 1
+    return images * lanes * perFilter * MemoryLayout<Double>.stride
+  }
+
   func placeMask(_ mask: TemplateMask, on x: Tensor) {
     prepare(for: x)
     ck_peak(

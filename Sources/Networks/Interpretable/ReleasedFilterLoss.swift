@@ -106,6 +106,10 @@ final class ReleasedFilterLoss: FilterLoss {
     (0..<images).flatMap { n in (0..<filters).map { deviations.pointer[n * lanes + $0] } }
   }
 
+  func keptBytes(images: Int) -> Int {
+    images * lanes * (4 * MemoryLayout<Double>.stride + 2 * MemoryLayout<Float>.stride)
+  }
+
   // MARK: forward
 
   func placeMask(_ mask: TemplateMask, on x: Tensor) {
@@ -128,7 +132,7 @@ final class ReleasedFilterLoss: FilterLoss {
       "ReleasedFilterLoss \(report.layer): images \(context.shareOffset)..<\(context.shareOffset + images) "
         + "of a global batch of \(context.globalBatchSize)")
     // Of an earlier forward without a backward (finite differences do that).
-    for ticket in tickets { try context.exchange.finish(ticket) }
+    try finishReductions(context)
     assignGroups()
     ck_mask_score(x.pointer, mask.maps(of: x), mask.kernelMask, scores.pointer)
 
@@ -139,7 +143,6 @@ final class ReleasedFilterLoss: FilterLoss {
     logSumExp(means.pointer, times: -1, images: images, into: negativeNormalizers)
     if corrected { collectCorrectedNormalizers(x, mask, images: images) }
 
-    tickets.removeAll(keepingCapacity: true)
     try tickets.append(
       context.exchange.start(UnsafeMutableBufferPointer(start: sums.pointer, count: layout.count), .sum))
     try tickets.append(context.exchange.start(buffer(shifts), .maximum))
@@ -151,8 +154,7 @@ final class ReleasedFilterLoss: FilterLoss {
 
   func finish(_ x: Tensor, _ mask: TemplateMask, _ context: StepContext) throws {
     precondition(!tickets.isEmpty, "ReleasedFilterLoss \(report.layer): backward without a training forward")
-    for ticket in tickets { try context.exchange.finish(ticket) }
-    tickets.removeAll(keepingCapacity: true)
+    try finishReductions(context)
     let layout = Sums(filters: filters, labels: labels, globalBatch: context.globalBatchSize)
     let images = x.shape.batch
     if !corrected {
@@ -161,8 +163,7 @@ final class ReleasedFilterLoss: FilterLoss {
     }
     collectWeighted(context, images: images)
     try tickets.append(context.exchange.start(buffer(weighted), .sum))
-    for ticket in tickets { try context.exchange.finish(ticket) }
-    tickets.removeAll(keepingCapacity: true)
+    try finishReductions(context)
 
     report.lambda =
       options.filterLossEnabled ? options.effectiveWeight / Double(max(context.epoch, 1)) : 0
@@ -221,7 +222,10 @@ final class ReleasedFilterLoss: FilterLoss {
   }
 
   private func isPositive(_ n: Int, _ filter: Int, _ context: StepContext) -> Bool {
-    if isGrouped { return context.signs[n * labels + Int(groups[filter])] > 0 }
+    isGrouped ? context.signs[n * labels + Int(groups[filter])] > 0 : hasLabel(n, context)
+  }
+
+  private func hasLabel(_ n: Int, _ context: StepContext) -> Bool {
     for label in 0..<labels where context.signs[n * labels + label] > 0 { return true }
     return false
   }
@@ -244,6 +248,11 @@ final class ReleasedFilterLoss: FilterLoss {
     mirroredColumns = AlignedBuffer(count: capacity * lanes)
   }
 
+  private func finishReductions(_ context: StepContext) throws {
+    for index in tickets.indices { try context.exchange.finish(tickets[index]) }
+    tickets.removeAll(keepingCapacity: true)
+  }
+
   private func buffer(_ memory: borrowing AlignedBuffer<Double>) -> UnsafeMutableBufferPointer<Double> {
     UnsafeMutableBufferPointer(start: memory.pointer, count: memory.count)
   }
@@ -257,9 +266,7 @@ final class ReleasedFilterLoss: FilterLoss {
         let peakSums = target + layout.peaks + label * filters
         for filter in 0..<filters { peakSums[filter] += Double(mask.maxima.pointer[n * lanes + filter]) }
       }
-      if context.signs[n * labels..<(n + 1) * labels].contains(where: { $0 > 0 }) {
-        target[layout.anyLabel] += 1
-      }
+      if hasLabel(n, context) { target[layout.anyLabel] += 1 }
       let centres = target + layout.centres + (context.shareOffset + n) * filters
       for filter in 0..<filters {
         let at = n * lanes + filter

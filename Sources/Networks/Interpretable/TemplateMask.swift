@@ -47,6 +47,9 @@ final class TemplateMask {
     constant = AlignedBuffer(count: capacity * lanes)
   }
 
+  /// What it keeps of a batch, in bytes.
+  func keptBytes(images: Int) -> Int { 5 * images * lanes * MemoryLayout<Float>.stride }
+
   /// Extent of x as the kernels take it.
   func maps(of x: Tensor) -> ck_maps_t {
     ck_maps_t(

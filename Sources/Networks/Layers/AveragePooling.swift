@@ -11,7 +11,7 @@ public final class AveragePooling: Layer {
   public let divisor: PoolingWindow.Divisor
   /// False for a first layer.
   public var needsInputGradient = true
-  private var output = OutputBuffer()
+  private let output = OutputBuffer()
   private var input = LastInput()
 
   /// A pooling over windows.
@@ -34,6 +34,11 @@ public final class AveragePooling: Layer {
 
   /// [N, C, H′, W′].
   public func outputShape(for input: Shape) -> Shape { window(for: input).outputShape(for: input) }
+
+  /// Backward reads neither x nor y.
+  public func memory(for input: Shape) -> LayerMemory {
+    LayerMemory(output: .buffer(output, .blocked), backwardReadsInput: false, backwardReadsOutput: false)
+  }
 
   /// y = mean of each window of x.
   public func forward(_ x: Tensor, _ context: StepContext) -> Tensor {

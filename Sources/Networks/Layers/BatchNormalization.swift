@@ -30,7 +30,7 @@ public final class BatchNormalization: Layer {
   /// False for a first layer.
   public var needsInputGradient = true
 
-  private var output = OutputBuffer()
+  private let output = OutputBuffer()
   private var lastInput: Tensor?
   private var normalizedByBatch = false
   private var pending: StatisticsTicket?
@@ -84,6 +84,13 @@ public final class BatchNormalization: Layer {
     return input
   }
 
+  /// Backward reads x.
+  public func memory(for input: Shape) -> LayerMemory {
+    LayerMemory(
+      output: .buffer(output, .blocked), backwardReadsOutput: false,
+      keptBytes: input.batch * stored * 2 * MemoryLayout<Double>.stride)
+  }
+
   /// y = gamma · (x − mean) / √(variance + epsilon) + beta. Keeps x, which nobody may overwrite before backward.
   ///
   /// Throws what the exchange throws. In training every rank takes part in it, also one without images.
@@ -91,15 +98,7 @@ public final class BatchNormalization: Layer {
     precondition(x.layout == .blocked, "\(name): blocked maps are needed, not \(x.layout)")
     let y = output.prepare(outputShape(for: x.shape), .blocked, capacity: x.capacity)
     lastInput = x
-    try finishRunningStatistics(context)
-    normalizedByBatch = context.isTraining
-    if context.isTraining {
-      try gatherStatistics(x, context)
-    } else {
-      for c in 0..<channels {
-        setStatistics(c, mean: runningMean.values[c], variance: runningVariance.values[c])
-      }
-    }
+    if !context.isRecomputing { try findStatistics(x, context) }
     let (scale, shift) = (factors.pointer, factors.pointer + stored)
     for c in 0..<channels {
       let slope = Double(weight.values[c]) * inverseDeviation.pointer[c]
@@ -151,6 +150,19 @@ public final class BatchNormalization: Layer {
     ck_channel_affine2(
       batch, blocks, cells, dy.pointer, x.pointer, offset.pointer, dyScale, xScale, shift, dx.pointer)
     return dx
+  }
+
+  /// The statistics that this forward normalises with.
+  private func findStatistics(_ x: Tensor, _ context: StepContext) throws {
+    try finishRunningStatistics(context)
+    normalizedByBatch = context.isTraining
+    if context.isTraining {
+      try gatherStatistics(x, context)
+    } else {
+      for c in 0..<channels {
+        setStatistics(c, mean: runningMean.values[c], variance: runningVariance.values[c])
+      }
+    }
   }
 
   /// Statistics of this batch, exchanged; starts or makes the update of the running ones.

@@ -24,7 +24,7 @@ public final class Convolution: Layer, RectifiedInput {
   public var inputIsRectified = false
 
   private let inputLayout: Layout
-  private var output = OutputBuffer()
+  private let output = OutputBuffer()
   private var input: Tensor?
 
   /// A convolution whose parameters are named `name`.weight and `name`.bias.
@@ -76,6 +76,13 @@ public final class Convolution: Layer, RectifiedInput {
 
   /// [N, C, H, W] → [N, O, H′, W′].
   public func outputShape(for input: Shape) -> Shape { geometry.outputShape(for: input) }
+
+  /// Backward reads x.
+  public func memory(for input: Shape) -> LayerMemory {
+    LayerMemory(
+      output: .buffer(output, .blocked), backwardReadsOutput: false,
+      workspaceFloats: convolutionWorkspaceCount(input, inputLayout, geometry, algorithm))
+  }
 
   /// y[n, o, h, w] = bias[o] + Σ_{i,a,b} weights[o, i, a, b] · x[n, i, sh·h + a − top, sw·w + b − left],
   /// max(·, 0) of it if `rectifies`

@@ -28,6 +28,12 @@ public final class Dropout: Layer {
   /// The input's.
   public func outputShape(for input: Shape) -> Shape { input }
 
+  /// In place both ways; backward reads neither x nor y.
+  public func memory(for input: Shape) -> LayerMemory {
+    LayerMemory(
+      output: .input, backwardReadsInput: false, backwardReadsOutput: false, backwardWorksInPlace: true)
+  }
+
   /// y = mask · x / (1 − rate), in place. Needs `context.sampleKeys`, one per image.
   public func forward(_ x: Tensor, _ context: StepContext) -> Tensor {
     droppedInForward = context.isTraining && rate > 0

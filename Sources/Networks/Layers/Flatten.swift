@@ -7,7 +7,7 @@ public final class Flatten: Layer {
   public let name: String
   /// False for a first layer.
   public var needsInputGradient = true
-  private var output = OutputBuffer()
+  private let output = OutputBuffer()
   private var input = LastInput()
 
   /// A change of layout.
@@ -16,6 +16,11 @@ public final class Flatten: Layer {
   /// [N, C·H·W, 1, 1].
   public func outputShape(for input: Shape) -> Shape {
     Shape(batch: input.batch, features: input.features)
+  }
+
+  /// Backward reads neither x nor y.
+  public func memory(for input: Shape) -> LayerMemory {
+    LayerMemory(output: .buffer(output, .flat), backwardReadsInput: false, backwardReadsOutput: false)
   }
 
   /// y = x in flat order.

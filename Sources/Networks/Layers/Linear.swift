@@ -17,7 +17,7 @@ public final class Linear: Layer {
   public var needsInputGradient = true
   /// Length of x and of y.
   public let inputs: Int, outputs: Int
-  private var output = OutputBuffer()
+  private let output = OutputBuffer()
   private var lastInput: Tensor?
 
   // Pieces are fixed: rows of W for y and dW, columns of W for dx.
@@ -45,6 +45,11 @@ public final class Linear: Layer {
     return Shape(batch: input.batch, features: outputs)
   }
 
+  /// Backward reads x.
+  public func memory(for input: Shape) -> LayerMemory {
+    LayerMemory(output: .buffer(output, .flat), backwardReadsOutput: false)
+  }
+
   /// y = x·Wᵀ + b. Keeps x, which nobody may overwrite before backward.
   public func forward(_ x: Tensor, _ context: StepContext) -> Tensor {
     precondition(x.layout == .flat, "Linear \(name): a flat input is needed, not \(x.layout)")
@@ -52,12 +57,10 @@ public final class Linear: Layer {
     lastInput = x
     let batch = x.shape.batch
     if let bias { ck_rows_fill(bias.values, Int64(batch), Int64(outputs), y.pointer) }
-    pieces(of: outputs, Self.rowsPerPiece) { first, count in
-      gemm(
-        m: batch, n: count, k: inputs, MatrixView(x.pointer, rowStride: inputs),
-        MatrixView(weights.values + first * inputs, rowStride: inputs, transposed: true),
-        beta: bias == nil ? 0 : 1, into: y.pointer + first, rowStride: outputs)
-    }
+    gemm(
+      m: batch, n: outputs, k: inputs, MatrixView(x.pointer, rowStride: inputs),
+      MatrixView(weights.values, rowStride: inputs, transposed: true), beta: bias == nil ? 0 : 1,
+      into: y.pointer, rowStride: outputs, cut: .columns, every: Self.rowsPerPiece)
     return y
   }
 
@@ -69,28 +72,17 @@ public final class Linear: Layer {
     let batch = x.shape.batch
     if let bias { ck_rows_accumulate(dy.pointer, Int64(batch), Int64(outputs), bias.gradients) }
     if batch > 0 {
-      pieces(of: outputs, Self.rowsPerPiece) { first, count in
-        gemm(
-          m: count, n: inputs, k: batch,
-          MatrixView(dy.pointer + first, rowStride: outputs, transposed: true),
-          MatrixView(x.pointer, rowStride: inputs), beta: 1, into: weights.gradients + first * inputs,
-          rowStride: inputs)
-      }
+      gemm(
+        m: outputs, n: inputs, k: batch, MatrixView(dy.pointer, rowStride: outputs, transposed: true),
+        MatrixView(x.pointer, rowStride: inputs), beta: 1, into: weights.gradients, rowStride: inputs,
+        cut: .rows, every: Self.rowsPerPiece)
     }
     guard needsInputGradient else { return nil }
     let dx = context.gradientPool.take(x.shape, .flat, capacity: x.capacity)
-    pieces(of: inputs, Self.columnsPerPiece) { first, count in
-      gemm(
-        m: batch, n: count, k: outputs, MatrixView(dy.pointer, rowStride: outputs),
-        MatrixView(weights.values + first, rowStride: inputs), beta: 0, into: dx.pointer + first,
-        rowStride: inputs)
-    }
+    gemm(
+      m: batch, n: inputs, k: outputs, MatrixView(dy.pointer, rowStride: outputs),
+      MatrixView(weights.values, rowStride: inputs), beta: 0, into: dx.pointer, rowStride: inputs,
+      cut: .columns, every: Self.columnsPerPiece)
     return dx
-  }
-
-  private func pieces(of count: Int, _ length: Int, _ body: (_ first: Int, _ count: Int) -> Void) {
-    parallel((count + length - 1) / length) { piece in
-      body(piece * length, min(length, count - piece * length))
-    }
   }
 }

@@ -11,7 +11,7 @@ public final class LocalResponseNormalization: Layer {
   public let normalization: ResponseNormalization
   /// False for a first layer.
   public var needsInputGradient = true
-  private var output = OutputBuffer()
+  private let output = OutputBuffer()
   private var lastInput: Tensor?
 
   /// The convention of the paper and of MatConvNet, `param = [size kappa alpha beta]`: alpha times the sum.
@@ -30,6 +30,11 @@ public final class LocalResponseNormalization: Layer {
 
   /// The input's.
   public func outputShape(for input: Shape) -> Shape { input }
+
+  /// Backward reads x.
+  public func memory(for input: Shape) -> LayerMemory {
+    LayerMemory(output: .buffer(output, .blocked), backwardReadsOutput: false)
+  }
 
   /// y = x · s^−beta. Keeps x, which nobody may overwrite before backward.
   public func forward(_ x: Tensor, _ context: StepContext) -> Tensor {

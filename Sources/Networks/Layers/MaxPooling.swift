@@ -14,7 +14,7 @@ public final class MaxPooling: Layer, RectifiedInput {
   public var needsInputGradient = true
   /// x is the output of a ReLU whose backward is done here: dx is 0 where x ≤ 0, which is where the maximum y is.
   public var inputIsRectified = false
-  private var output = OutputBuffer()
+  private let output = OutputBuffer()
   private var y: Tensor?
   private var winners = AlignedBuffer<UInt8>(count: 0)
   private var input = LastInput()
@@ -27,6 +27,14 @@ public final class MaxPooling: Layer, RectifiedInput {
 
   /// [N, C, H′, W′].
   public func outputShape(for input: Shape) -> Shape { window.outputShape(for: input) }
+
+  /// Backward reads the places of the maxima, and y if it does a ReLU's backward.
+  public func memory(for input: Shape) -> LayerMemory {
+    let y = outputShape(for: input)
+    return LayerMemory(
+      output: .buffer(output, .blocked), backwardReadsInput: false, backwardReadsOutput: inputIsRectified,
+      keptBytes: y.batch * Tensor.imageStride(y, .blocked))
+  }
 
   /// y = maximum of each window of x.
   public func forward(_ x: Tensor, _ context: StepContext) -> Tensor {

@@ -22,6 +22,13 @@ public final class ReLU: Layer {
   /// The input's.
   public func outputShape(for input: Shape) -> Shape { input }
 
+  /// In place both ways; backward reads y, unless the layer after does it.
+  public func memory(for input: Shape) -> LayerMemory {
+    LayerMemory(
+      output: .input, backwardReadsInput: false, backwardReadsOutput: !isBackwardFused,
+      backwardWorksInPlace: true)
+  }
+
   /// x → x, in place.
   public func forward(_ x: Tensor, _ context: StepContext) -> Tensor {
     output = x

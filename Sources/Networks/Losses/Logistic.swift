@@ -6,7 +6,7 @@ import Tensors
 /// With a = −y·z: loss = max(a, 0) + log1p(exp(−|a|)), d loss/dz = −y / (1 + exp(y·z)); computed in Double, nothing
 /// overflows. Correct: with one output, its sign is right; with several, the first largest logit belongs to a +1.
 public final class Logistic: Loss {
-  private var gradient = OutputBuffer()
+  private let gradient = OutputBuffer()
 
   /// The loss of the authors' single-category networks.
   public init() {}

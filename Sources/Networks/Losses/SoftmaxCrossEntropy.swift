@@ -8,7 +8,7 @@ import Tensors
 public final class SoftmaxCrossEntropy: Loss {
   /// Factor on the gradient but not on the value; the authors' code multiplies it by L.
   public let gradientFactor: Double
-  private var gradient = OutputBuffer()
+  private let gradient = OutputBuffer()
 
   /// The usual loss, or with another factor on its gradient.
   public init(gradientFactor: Double = 1) { self.gradientFactor = gradientFactor }

@@ -172,6 +172,15 @@ public struct ConvolutionGeometry: Equatable, Sendable {
   }
 }
 
+/// Floats of workspace that the functions below want for inputs of a shape and layout, on the present number of threads.
+public func convolutionWorkspaceCount(
+  _ input: Shape, _ layout: Layout, _ geometry: ConvolutionGeometry,
+  _ algorithm: ConvolutionAlgorithm = .automatic
+) -> Int {
+  var plan = geometry.plan(input: input, layout, output: geometry.outputShape(for: input), algorithm)
+  return Int(ck_convolution_workspace(&plan))
+}
+
 /// y ← x ∗ weights + bias, and max(·, 0) of it if `relu`.
 ///
 /// x [N, C, H, W] is blocked, or interleaved with C ≤ 16 and one group; y [N, O, H′, W′] is blocked. Weights lie as

@@ -1,3 +1,4 @@
+import CKernels
 import COpenBLAS
 
 /// A row-major matrix in someone else's memory, possibly a part of a wider one.
@@ -30,4 +31,53 @@ public func gemm(
     CblasRowMajor, a.transposed ? CblasTrans : CblasNoTrans, b.transposed ? CblasTrans : CblasNoTrans,
     blasint(m), blasint(n), blasint(k), 1, a.pointer, blasint(a.rowStride), b.pointer, blasint(b.rowStride),
     beta, c, blasint(rowStride))
+}
+
+/// The side of C along which a product is cut.
+public enum GemmCut: Sendable {
+  case rows, columns
+}
+
+/// The same, cut into pieces of `length` rows or columns of C for the thread pool, each a product of its own: the result
+/// does not depend on the number of threads.
+public func gemm(
+  m: Int, n: Int, k: Int, _ a: MatrixView, _ b: MatrixView, beta: Float, into c: UnsafeMutablePointer<Float>,
+  rowStride: Int, cut: GemmCut, every length: Int
+) {
+  var pieces = GemmPieces(
+    m: m, n: n, k: k, a: a, b: b, beta: beta, c: c, rowStride: rowStride, cut: cut, length: length)
+  let count = ((cut == .rows ? m : n) + length - 1) / length
+  // A structure at an address and not a closure, which would be allocated.
+  withUnsafeMutablePointer(to: &pieces) { pointer in
+    ck_parallel(
+      Int64(count),
+      { pieces, index in pieces!.assumingMemoryBound(to: GemmPieces.self).pointee.run(Int(index)) }, pointer)
+  }
+}
+
+private struct GemmPieces {
+  let m: Int, n: Int, k: Int
+  let a: MatrixView, b: MatrixView
+  let beta: Float
+  let c: UnsafeMutablePointer<Float>
+  let rowStride: Int
+  let cut: GemmCut
+  let length: Int
+
+  func run(_ index: Int) {
+    let first = index * length
+    switch cut {
+    case .rows:
+      var part = a
+      part.pointer += a.transposed ? first : first * a.rowStride
+      gemm(
+        m: min(length, m - first), n: n, k: k, part, b, beta: beta, into: c + first * rowStride,
+        rowStride: rowStride)
+    case .columns:
+      var part = b
+      part.pointer += b.transposed ? first * b.rowStride : first
+      gemm(
+        m: m, n: min(length, n - first), k: k, a, part, beta: beta, into: c + first, rowStride: rowStride)
+    }
+  }
 }

@@ -1,0 +1,129 @@
+import AllocationCounter
+import Communication
+import Datasets
+import Networks
+import Tensors
+import TestSupport
+import Testing
+
+@testable import Training
+
+/// A steady step asks for no memory: counted on the training thread by functions in malloc's place. What the thread of
+/// communication and the loaders do is not counted.
+@Suite("Allocations", .enabled(if: allocation_counter_available() != 0)) struct AllocationTests {
+  /// A network and how it is trained.
+  struct Case: Sendable, CustomTestStringConvertible {
+    var network = Architecture.compact
+    var formulation: InterpretableOptions.Formulation?
+    var gradient = InterpretableOptions.FilterGradient.singleTerm
+    var recomputation = Recomputation.none
+    var ranks = 1
+    var parts = 1
+
+    var testDescription: String {
+      "\(network.name), \(formulation?.rawValue ?? "ordinary"), \(gradient.rawValue), "
+        + "recompute \(recomputation.rawValue), \(ranks) ranks, \(parts) parts"
+    }
+  }
+
+  private static let outputs = 3
+  // The smallest that every architecture takes.
+  private static let imageSize = 76
+  private static let imagesPerPart = 4
+
+  @Test(
+    "a steady step allocates nothing",
+    arguments: [
+      Case(), Case(formulation: .paper), Case(formulation: .paper, gradient: .exact),
+      Case(formulation: .released(corrected: false)), Case(formulation: .released(corrected: true), parts: 2),
+      Case(formulation: .paper, ranks: 2), Case(formulation: .released(corrected: false), ranks: 2),
+      Case(formulation: .paper, recomputation: .segments(3), ranks: 2, parts: 2),
+      Case(network: .alexNet), Case(network: .alexNet, formulation: .paper, recomputation: .automatic),
+      Case(network: .vggM), Case(network: .vggM, formulation: .released(corrected: false)),
+      Case(network: .vgg16, recomputation: .automatic),
+    ])
+  func steadyStep(_ test: Case) throws {
+    let findings = try withKernels(.current) {
+      try InProcessGroup.run(size: test.ranks) { try Self.count(test, $0) }
+    }
+    for finding in findings { #expect(finding == "0 allocations") }
+  }
+
+  @Test("an evaluation between steps allocates nothing either")
+  func evaluation() throws {
+    let communicator = SingleProcess()
+    let step = Self.step(Case(formulation: .paper), communicator)
+    let batch = Self.batch(communicator)
+    let finding = try Self.allocations {
+      try Self.train(step, batch)
+      step.context.begin(batch, .evaluation)
+      _ = step.loss.evaluate(try step.network.forward(batch.images, step.context), step.context)
+    }
+    #expect(finding == "0 allocations")
+  }
+
+  @Test("an allocation is noticed")
+  func counter() throws {
+    var kept: [[Int]] = []
+    let finding = try Self.allocations { kept = [[Int](repeating: kept.count, count: 1000)] }
+    #expect(!finding.hasPrefix("0 ") && kept[0].count == 1000)
+  }
+
+  private static func count(_ test: Case, _ communicator: any Communicator) throws -> String {
+    let step = step(test, communicator)
+    let batch = batch(communicator)
+    return try allocations { try train(step, batch, parts: test.parts) }
+  }
+
+  /// The third and fourth run of `body`: the first ones may allocate.
+  private static func allocations(_ body: () throws -> Void) throws -> String {
+    for _ in 0..<3 { try body() }
+    allocation_counter_start()
+    let result = Result {
+      try body()
+      try body()
+    }
+    let count = allocation_counter_stop()
+    try result.get()
+    var traces = ""
+    for index in 0..<min(count, 3) {
+      let text = UnsafeMutablePointer<CChar>.allocate(capacity: 8192)
+      defer { text.deallocate() }
+      allocation_counter_trace(index, text, 8192)
+      traces += "\n" + String(cString: text)
+    }
+    return "\(count) allocations\(traces)"
+  }
+
+  private static func train(_ step: TrainingStep, _ batch: Batch, parts: Int = 1) throws {
+    let report = try step.run(
+      partCount: parts, imageCount: imagesPerPart * parts, learningRate: 1e-3, part: { _ in batch },
+      recycle: { _ in })
+    precondition(report.loss.isFinite)
+  }
+
+  private static func step(_ test: Case, _ communicator: any Communicator) -> TrainingStep {
+    var options = NetworkOptions(outputs: outputs, imageSize: imageSize)
+    options.widthDivisor = 16
+    if let formulation = test.formulation {
+      options.interpretable = InterpretableOptions()
+      options.interpretable?.formulation = formulation
+      options.interpretable?.filterGradient = test.gradient
+    }
+    let network = test.network.build(options)
+    network.store.initialize(seed: 1)
+    network.recomputation = test.recomputation
+    let context = StepContext(exchange: RankStatistics(communicator))
+    context.categoryCount = outputs
+    context.labelShares = [Double](repeating: 1 / Double(outputs), count: outputs)
+    return TrainingStep(
+      network, SoftmaxCrossEntropy(), MomentumSGD(network.store), context, communicator, bucketBytes: 4096)
+  }
+
+  private static func batch(_ communicator: any Communicator) -> Batch {
+    Batch.noise(
+      globalBatchSize: imagesPerPart, rank: communicator.rank, rankCount: communicator.size,
+      imageSize: imageSize,
+      outputs: outputs, seed: 1)
+  }
+}
