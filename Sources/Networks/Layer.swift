@@ -4,7 +4,8 @@ import Tensors
 ///
 /// A layer is a final class that owns its output (allocated for the largest batch at the first forward, reused
 /// afterwards), its parameters and what backward needs of the last forward. Backward returns the gradient of the
-/// layer's input, dx, given that of its output, dy, and adds (`+=`) to its parameters' gradients.
+/// layer's input, dx, given that of its output, dy, and adds (`+=`) to its parameters' gradients, or, if it says that it
+/// `overwritesGradients`, sets them (`=`) where `context.addsToGradients` is false.
 public protocol Layer: AnyObject {
   /// Unique in its network; the prefix of its parameters' names ("features.0").
   var name: String { get }
@@ -19,11 +20,15 @@ public protocol Layer: AnyObject {
   ///
   /// Throws only what the exchange throws.
   func forward(_ x: Tensor, _ context: StepContext) throws -> Tensor
-  /// dy → dx; parameter gradients +=. May work in place and return `dy` itself. Otherwise dx comes from the
+  /// dy → dx; parameter gradients += or =. May work in place and return `dy` itself. Otherwise dx comes from the
   /// context's gradient pool and the caller gives dy back. `nil` when `needsInputGradient` is false.
   func backward(_ dy: Tensor, _ context: StepContext) throws -> Tensor?
   /// False for the first layer, whose dx nobody reads.
   var needsInputGradient: Bool { get set }
+  /// True promises that backward sets every value of all its parameters' gradients, padding included and also for an empty
+  /// batch, when `context.addsToGradients` is false. Nobody zeroes them then, which saves a large layer two of three passes
+  /// over its gradient. By default false: the gradients are zeroed before each step.
+  var overwritesGradients: Bool { get }
 }
 
 extension Layer {
@@ -31,6 +36,8 @@ extension Layer {
   public var parameters: [Parameter] { [] }
   /// Nothing to keep.
   public var states: [LayerState] { [] }
+  /// Gradients are added to zeros.
+  public var overwritesGradients: Bool { false }
 }
 
 /// A named array of running statistics that a checkpoint keeps: in Double, equal on all ranks.

@@ -39,6 +39,16 @@ public final class Network {
   /// All running statistics.
   public var states: [LayerState] { layers.flatMap(\.states) }
 
+  /// Sets to zero the gradients that backward only adds to; the first call of every step. Those of layers that
+  /// `overwritesGradients` keep what they hold: their first backward must find `addsToGradients` false.
+  public func zeroAddedGradients() {
+    for layer in layers where !layer.overwritesGradients {
+      for parameter in layer.parameters {
+        parameter.gradients.update(repeating: 0, count: parameter.storedCount)
+      }
+    }
+  }
+
   /// Images → logits. The result belongs to the last layer and is overwritten by the next forward.
   public func forward(_ images: Tensor, _ context: StepContext) throws -> Tensor {
     var x = images
