@@ -5,11 +5,12 @@ import Testing
 @testable import Networks
 
 @Suite struct LinearTests {
-  /// [images, inputs, outputs]: every size of a tile and of a part that is left over, rows that are aligned and rows that
-  /// are not, one column, no image, more images than one group of sums holds, and more than our own products take.
+  /// [images, inputs, outputs]: every size of a tile and of a part that is left over, rows that are aligned
+  /// and rows that are not, one column, no image, more images than one group of sums holds, and more than our
+  /// own products take.
   static let extents = [
-    [3, 37, 5], [1, 700, 130], [5, 16, 300], [0, 8, 4], [1, 1, 1], [7, 513, 1], [2, 48, 1000], [16, 1072, 33],
-    [11, 97, 70], [33, 300, 34], [48, 65, 9], [49, 520, 40],
+    [3, 37, 5], [1, 700, 130], [5, 16, 300], [0, 8, 4], [1, 1, 1], [7, 513, 1], [2, 48, 1000],
+    [16, 1072, 33], [11, 97, 70], [33, 300, 34], [48, 65, 9], [49, 520, 40],
   ]
 
   @Test(
