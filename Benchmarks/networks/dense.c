@@ -3,7 +3,7 @@
 // memory gives.
 //
 //   clang -std=gnu17 -O3 -fno-math-errno -fno-trapping-math -I Sources/CKernels/include
-//     Benchmarks/dense.c Sources/CKernels/*.c -lpthread -lm -o dense
+//     Benchmarks/networks/dense.c Sources/CKernels/*.c -lpthread -lm -o dense
 //   ICNN_ISA=avx512 ./dense [batch, 16] [runs, 5] [part of a kernel's name]
 //
 // With -DWITH_OPENBLAS -lopenblas each product of a linear layer is also made by OpenBLAS, in the pieces of
