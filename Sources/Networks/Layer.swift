@@ -3,8 +3,9 @@ import Tensors
 /// One step of a network: forward, and under it in the same file its backward.
 ///
 /// A layer is a final class that owns its parameters and what backward needs of the last forward. Its output lies where
-/// the network's plan puts it (`OutputBuffer`), and only as long as `memory` says that backward reads it. Backward returns the gradient of the
-/// layer's input, dx, given that of its output, dy, and adds (`+=`) to its parameters' gradients.
+/// the network's plan puts it (`OutputBuffer`), and only as long as `memory` says that backward reads it. Backward
+/// returns the gradient of the layer's input, dx, given that of its output, dy, and adds (`+=`) to its parameters'
+/// gradients, or, if it says that it `overwritesGradients`, sets them (`=`) where `context.addsToGradients` is false.
 public protocol Layer: AnyObject {
   /// Unique in its network; the prefix of its parameters' names ("features.0").
   var name: String { get }
@@ -20,13 +21,17 @@ public protocol Layer: AnyObject {
   /// Where `context.isRecomputing` it computes the outputs of the last forward once more, with the same parameters: it
   /// then takes over that forward's statistics and exchanges nothing. Throws only what the exchange throws.
   func forward(_ x: Tensor, _ context: StepContext) throws -> Tensor
-  /// dy → dx; parameter gradients +=. May work in place and return `dy` itself. Otherwise dx comes from the
+  /// dy → dx; parameter gradients += or =. May work in place and return `dy` itself. Otherwise dx comes from the
   /// context's gradient pool and the caller gives dy back. `nil` when `needsInputGradient` is false.
   func backward(_ dy: Tensor, _ context: StepContext) throws -> Tensor?
   /// False for the first layer, whose dx nobody reads.
   var needsInputGradient: Bool { get set }
   /// What the layer does with memory for an input shape, its batch the largest there will be; pure.
   func memory(for input: Shape) -> LayerMemory
+  /// True promises that backward sets every value of all its parameters' gradients, padding included and also for an empty
+  /// batch, when `context.addsToGradients` is false. Nobody zeroes them then, which saves a large layer two of three passes
+  /// over its gradient. By default false: the gradients are zeroed before each step.
+  var overwritesGradients: Bool { get }
 }
 
 extension Layer {
@@ -36,6 +41,8 @@ extension Layer {
   public var states: [LayerState] { [] }
   /// A layer with memory of its own, of which backward may read everything.
   public func memory(for input: Shape) -> LayerMemory { LayerMemory() }
+  /// Gradients are added to zeros.
+  public var overwritesGradients: Bool { false }
 }
 
 /// A named array of running statistics that a checkpoint keeps: in Double, equal on all ranks.

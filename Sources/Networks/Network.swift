@@ -23,6 +23,8 @@ public final class Network {
   // parameter in the arena.
   private var inputs: [Tensor?]
   private let parameterOffsets: [Int?]
+  // Of the gradient arena: the gradients of layers that only add to them.
+  private let addedRanges: [Range<Int>]
 
   /// Assembles the layers and gives their parameters memory (all zero: see `Initializer`).
   public init(
@@ -37,6 +39,9 @@ public final class Network {
     for layer in layers { shape = layer.outputShape(for: shape) }
     outputs = shape.channels
     store = ParameterStore(layers.flatMap(\.parameters), gradientStorage: gradientStorage)
+    addedRanges = layers.filter { !$0.overwritesGradients }.flatMap(\.parameters).map {
+      $0.offset..<$0.offset + $0.storedCount
+    }
     parameterOffsets = layers.map { $0.parameters.first?.offset }
     inputs = Array(repeating: nil, count: layers.count)
     memory = NetworkMemory(layers)
@@ -48,6 +53,13 @@ public final class Network {
 
   /// All running statistics.
   public var states: [LayerState] { layers.flatMap(\.states) }
+
+  /// Sets to zero the gradients that backward only adds to; the first call of every step. Those of layers that
+  /// `overwritesGradients` keep what they hold: their first backward must find `addsToGradients` false.
+  public func zeroAddedGradients() {
+    let gradients = store.gradients
+    for index in addedRanges.indices { gradients[addedRanges[index]].update(repeating: 0) }
+  }
 
   /// Which activations training computes a second time instead of keeping them.
   public var recomputation: Recomputation {
@@ -104,10 +116,10 @@ public final class Network {
     var index = layers.count
     while index > 0 {
       index -= 1
-      if !plan.recomputed[index].isEmpty { try recompute(plan.recomputed[index], context) }
       let layer = layers[index]
-      context.gradientPool.place = memory.gradientPlace(of: index)
       observer?.willBackward(layer)
+      if !plan.recomputed[index].isEmpty { try recompute(plan.recomputed[index], context) }
+      context.gradientPool.place = memory.gradientPlace(of: index)
       let dx = try layer.backward(dy, context)
       try observer?.didBackward(layer, inputGradient: dx)
       if let first = parameterOffsets[index], first < readyOffset {

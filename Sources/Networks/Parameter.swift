@@ -18,8 +18,8 @@ public enum ParameterLayout: Equatable, Sendable {
 
 /// One learned array: a view into the arenas of a `ParameterStore`.
 ///
-/// Layers create their parameters when they are built; the store gives them memory. All gradients are accumulated
-/// (`+=`) in backward; the step zeroes the arena before.
+/// Layers create their parameters when they are built; the store gives them memory. Who sets a gradient and who adds to it
+/// is told by `Layer.overwritesGradients`.
 public final class Parameter {
   /// Name in files, unique in a network: torchvision's where it has one ("features.0.weight").
   public let name: String

@@ -50,7 +50,7 @@ public final class ParameterStore {
   /// Learned values, without padding: the count that papers state.
   public var parameterCount: Int { parameters.reduce(0) { $0 + $1.count } }
 
-  /// Sets all gradients to zero; the first call of every step.
+  /// Sets all gradients to zero.
   public func zeroGradients() { gradients.update(repeating: 0) }
 
   /// The parameter of that name, if there is one.

@@ -23,6 +23,9 @@ public final class StepContext {
   /// Share of this batch in the optimiser step: 1, or less when a step accumulates the gradients of several batches.
   /// Losses and filter losses scale their gradients by it.
   public var gradientShare: Double = 1
+  /// Whether backward adds to what the gradients hold, or sets them. False in the first part of an optimiser step: a layer
+  /// that `overwritesGradients` then writes each gradient once, and reads none; all others find zeros to add to.
+  public var addsToGradients = true
   /// Per local image, its place in the global order of the epoch: the name of its dropout stream.
   public var sampleKeys: [UInt64] = []
   /// Per local image, its class: 0..<categories. In single-category training 0 is the category, 1 everything else.

@@ -44,11 +44,12 @@ public final class TrainingStep {
   ) throws -> StepReport {
     var watch = Stopwatch()
     var times = StepTimes()
-    network.store.zeroGradients()
+    network.zeroAddedGradients()
     totals.reset()
     var batch = try part(0)
     for i in 0..<partCount {
       context.begin(batch, .training, share: Double(batch.globalBatchSize) / Double(imageCount))
+      context.addsToGradients = i > 0
       let logits = try network.forward(batch.images, context)
       let result = loss.evaluate(logits, context)
       totals.add(result, imageCount: batch.count)

@@ -50,7 +50,7 @@ static void check_rows(int64_t rows, int64_t columns) {
     float *y = floats(rows * columns, UNTOUCHED), *sum = floats(columns, NOISE);
     ck_rows_fill(row, rows, columns, y);
     check_floats("filled", y, rows * columns, 0);
-    ck_rows_accumulate(x, rows, columns, sum);
+    ck_rows_sum(x, rows, columns, 1, sum);
     check_floats("sum", sum, columns, (double)(rows * rows + 1) * UNIT_ROUNDOFF);
     release_arrays();
   }

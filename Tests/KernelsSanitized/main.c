@@ -13,7 +13,7 @@
 
 static const Family *const families[] = {
     &familyConvolution, &familyElementwise,   &familyImages,  &familyInterpretable,
-    &familyMachine,     &familyNormalization, &familyPooling, &familyThreads,
+    &familyLinear,      &familyMachine,     &familyNormalization, &familyPooling, &familyThreads,
 };
 #define FAMILIES (sizeof families / sizeof *families)
 

@@ -1,13 +1,21 @@
-import Networks
 import Tensors
 import TestSupport
 import Testing
 
+@testable import Networks
+
 @Suite struct LinearTests {
+  /// [images, inputs, outputs]: every size of a tile and of a part that is left over, rows that are aligned
+  /// and rows that are not, one column, no image, more images than one group of sums holds, and more than our
+  /// own products take.
+  static let extents = [
+    [3, 37, 5], [1, 700, 130], [5, 16, 300], [0, 8, 4], [1, 1, 1], [7, 513, 1], [2, 48, 1000],
+    [16, 1072, 33], [11, 97, 70], [33, 300, 34], [48, 65, 9], [49, 520, 40],
+  ]
+
   @Test(
-    "output and gradients match explicit loops for any number of threads",
-    arguments: [[3, 37, 5], [1, 700, 130], [5, 16, 300], [0, 8, 4]])
-  func oracle(_ extents: [Int]) {
+    "output and gradients match explicit loops for any number of threads", arguments: extents, [true, false])
+  func oracle(_ extents: [Int], addsToGradients: Bool) {
     let (batch, inputs, outputs) = (extents[0], extents[1], extents[2])
     let shape = Shape(batch: batch, features: inputs)
     let x = randomTensor(shape, .flat, seed: 1)
@@ -17,8 +25,8 @@ import Testing
 
     var y = [Double](repeating: 0, count: batch * outputs)
     var dx = [Double](repeating: 0, count: batch * inputs)
-    var dWeights = [Double](repeating: 1, count: inputs * outputs)
-    var dBias = [Double](repeating: 1, count: outputs)
+    var dWeights = [Double](repeating: addsToGradients ? 1 : 0, count: inputs * outputs)
+    var dBias = [Double](repeating: addsToGradients ? 1 : 0, count: outputs)
     for n in 0..<batch {
       for o in 0..<outputs {
         let upstream = Double(dy.values[n * outputs + o])
@@ -34,22 +42,49 @@ import Testing
     }
 
     let context = StepContext()
+    context.addsToGradients = addsToGradients
     for run in onAllKernels({
       let layer = Linear("fc", inputs: inputs, outputs: outputs)
       let store = ParameterStore(layer.parameters)
       layer.weights.importValues(weights)
       layer.bias!.importValues(bias)
-      // Gradients are added to what is there.
-      layer.weights.gradients.update(repeating: 1, count: weights.count)
-      layer.bias!.gradients.update(repeating: 1, count: outputs)
+      // Gradients are added to what is there, or nothing of it remains.
+      let before: Float = addsToGradients ? 1 : .nan
+      layer.weights.gradients.update(repeating: before, count: weights.count)
+      layer.bias!.gradients.update(repeating: before, count: outputs)
       let result = layer.forward(x, context).toArray()
       let gradient = layer.backward(dy, context)!
       withExtendedLifetime(store) {}
       return result + gradient.toArray() + layer.weights.exportGradients() + layer.bias!.exportGradients()
     }) {
       #expect(run.sameForAllThreads, "\(run.set)")
-      #expect(relativeDifference(run.values, y + dx + dWeights + dBias) < 2e-6, "\(run.set)")
+      // Each array by itself: a fault in one of small values must not hide behind the largest of another.
+      var first = 0
+      for expected in [y, dx, dWeights, dBias] {
+        let found = Array(run.values[first..<first + expected.count])
+        #expect(relativeDifference(found, expected) < 2e-6, "\(run.set)")
+        first += expected.count
+      }
     }
+  }
+
+  @Test("without a bias y is the product alone", arguments: [3, Linear.largestThinBatch + 1])
+  func withoutBias(batch: Int) {
+    let layer = Linear("fc", inputs: 20, outputs: 6, bias: false)
+    let store = ParameterStore(layer.parameters)
+    let x = randomTensor(Shape(batch: batch, features: 20), .flat, seed: 1)
+    layer.weights.importValues(randomValues(120, seed: 2))
+    let y = layer.forward(x, StepContext())
+    // The output's memory is used again: what it held must not matter.
+    y.fill(from: [Float](repeating: 5, count: batch * 6))
+    let again = layer.forward(x, StepContext())
+    let expected = (0..<batch * 6).map { at in
+      (0..<20).reduce(0.0) {
+        $0 + Double(x.values[at / 6 * 20 + $1]) * Double(layer.weights.values[at % 6 * 20 + $1])
+      }
+    }
+    #expect(relativeDifference(again.toArray(), expected) < 2e-6)
+    withExtendedLifetime(store) {}
   }
 
   @Test("gradients match finite differences", arguments: [true, false])

@@ -117,7 +117,8 @@ import Testing
     context.categoryCount = outputs
     context.labelShares = [Double](repeating: 1 / Double(outputs), count: outputs)
     return TrainingStep(
-      network, SoftmaxCrossEntropy(), MomentumSGD(network.store), context, communicator, bucketBytes: 4096)
+      network, SoftmaxCrossEntropy(), MomentumSGD(network.store), context, communicator,
+      communicator.gradientExchange(.automatic, .float32), bucketBytes: 4096)
   }
 
   private static func batch(_ communicator: any Communicator) -> Batch {

@@ -99,11 +99,12 @@ import Testing
     }
   }
 
-  @Test("at a very small learning rate fifty steps in a row are those of one rank")
+  @Test("at a small learning rate fifty steps in a row are those of one rank")
   func fiftySteps() throws {
-    // The weights hardly move, so that nothing is magnified: what is compared is fifty batches, their augmentation,
-    // dropout and statistics.
-    let configuration = Self.configuration(learningRate: 2e-6)
+    // Winograd's rounding differs between equal windows of a map, so that a flat background places a mask by the last
+    // bit: with direct convolutions nothing is magnified at this rate.
+    var configuration = Self.configuration(learningRate: 1e-4)
+    configuration.convolution = .exact
     let one = try Self.steps(configuration, ranks: 1)
     try #require(one.count == 50)
     for ranks in [2, 3, 4] {

@@ -52,6 +52,19 @@ import Testing
     #expect(difference < 1e-5)
   }
 
+  @Test("a step does not see what the gradients held before", arguments: [1, 2])
+  func staleGradients(partCount: Int) throws {
+    let parts = [Self.noise(3, seed: 1), Self.noise(6, seed: 2)]
+    let (fresh, stale) = (Self.step(), Self.step())
+    stale.network.store.gradients.update(repeating: 1e6)
+    for step in [fresh, stale] {
+      _ = try step.run(
+        partCount: partCount, imageCount: partCount == 1 ? 3 : 9, learningRate: 0.1, part: { parts[$0] },
+        recycle: { _ in })
+    }
+    #expect(Array(fresh.network.store.values) == Array(stale.network.store.values))
+  }
+
   @Test("a steady step allocates nothing that stays")
   func memory() throws {
     let batch = Self.noise(4, seed: 1)

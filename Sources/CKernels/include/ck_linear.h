@@ -1,11 +1,32 @@
-// MARK: linear.c – what a linear layer needs beside matrix products
+// MARK: linear.c – the three products of a linear layer with a batch of some dozens of images at most
+//
+// W is as large as memory and used once per image: these kernels read it, or write its gradient, once per 32 images, row
+// after row, and do the arithmetic meanwhile. For larger batches a general matrix product is as good.
 #ifndef ICNN_CK_LINEAR_H
 #define ICNN_CK_LINEAR_H
 #include <stdint.h>
 
+/// x, dx [batch][inputs]; y, dy [batch][outputs]; W, dW [outputs][inputs]; b, db [outputs]. The batch may be empty; rows need no
+/// alignment.
+typedef struct {
+  int64_t batch, inputs, outputs;
+} ck_linear_t;
+
+/// Floats of scratch memory, aligned to 64 bytes, that each of the three products needs.
+int64_t ck_linear_workspace(const ck_linear_t *linear);
+/// y = x·Wᵀ + b; bias may be NULL.
+void ck_linear_forward(const ck_linear_t *linear, const float *x, const float *weights, const float *bias, float *y,
+                       float *workspace);
+/// dx = dy·W.
+void ck_linear_backward_data(const ck_linear_t *linear, const float *dy, const float *weights, float *dx,
+                             float *workspace);
+/// dW = dyᵀ·x, or dW += dyᵀ·x if `adds`.
+void ck_linear_backward_weights(const ck_linear_t *linear, const float *x, const float *dy, int adds,
+                                float *weightGradients, float *workspace);
+
 /// Every row of y [rows][columns] becomes `row`.
 void ck_rows_fill(const float *row, int64_t rows, int64_t columns, float *y);
-/// sum[c] += Σ over rows of x [rows][columns], row after row.
-void ck_rows_accumulate(const float *x, int64_t rows, int64_t columns, float *sum);
+/// sum[c] = Σ over rows of x [rows][columns], row after row; or sum[c] += … if `adds`.
+void ck_rows_sum(const float *x, int64_t rows, int64_t columns, int adds, float *sum);
 
 #endif

@@ -16,6 +16,8 @@ public final class Convolution: Layer, RectifiedInput {
   public let bias: Parameter?
   /// False for the first layer: `backward` then returns nil.
   public var needsInputGradient = true
+  /// The sums are as quickly written as added.
+  public var overwritesGradients: Bool { true }
   /// How the three passes are computed.
   public var algorithm = ConvolutionAlgorithm.automatic
   /// The output passes through a ReLU on its way to memory: y = max(…, 0).
@@ -98,14 +100,15 @@ public final class Convolution: Layer, RectifiedInput {
 
   /// dy is the gradient of what the sum gives, before a ReLU: whoever reads the output does the ReLU's backward.
   ///
-  /// dweights[o, i, a, b] += Σ_{n,h,w} x[n, i, sh·h + a − top, sw·w + b − left] · dy[n, o, h, w]
-  /// dbias[o]             += Σ_{n,h,w} dy[n, o, h, w]
+  /// dweights[o, i, a, b] (+)= Σ_{n,h,w} x[n, i, sh·h + a − top, sw·w + b − left] · dy[n, o, h, w]
+  /// dbias[o]             (+)= Σ_{n,h,w} dy[n, o, h, w]
   /// dx[n, i, r, c]        = Σ_{o,a,b} weights[o, i, a, b] · dy[n, o, h, w] where r = sh·h + a − top,
   ///                         c = sw·w + b − left
   public func backward(_ dy: Tensor, _ context: StepContext) -> Tensor? {
     guard let x = input else { preconditionFailure("convolution \(name): backward without a forward") }
     convolutionBackwardWeights(
-      x, dy, geometry, algorithm, weightGradients: weights.gradients, biasGradients: bias?.gradients,
+      x, dy, geometry, algorithm, adding: context.addsToGradients, weightGradients: weights.gradients,
+      biasGradients: bias?.gradients,
       workspace: context.workspace)
     guard needsInputGradient else { return nil }
     let dx = context.gradientPool.take(x.shape, x.layout, capacity: x.capacity)

@@ -3,9 +3,9 @@ import Tensors
 
 /// y = x·Wᵀ + b: flat x [N, inputs] → flat y [N, outputs]; W [outputs, inputs], b [outputs].
 ///
-/// The products are cut into fixed pieces of W for the thread pool, each a single-threaded BLAS call; results do not
-/// depend on the number of threads. Cost: 2·N·inputs·outputs operations forward, twice that backward; below some
-/// dozens of images all three passes run at the speed at which W or dW passes through memory.
+/// Cost: 2·N·inputs·outputs operations forward, twice that backward. Up to `largestThinBatch` images the products are our own
+/// kernels, which run near the speed at which W or dW passes through memory; larger ones are OpenBLAS's, cut into fixed pieces
+/// of W for the thread pool. Either way results do not depend on the number of threads.
 public final class Linear: Layer {
   /// Unique in its network.
   public let name: String
@@ -15,12 +15,18 @@ public final class Linear: Layer {
   public let bias: Parameter?
   /// False for a first layer.
   public var needsInputGradient = true
+  /// dW is as large as W, which may be most of the network.
+  public var overwritesGradients: Bool { true }
   /// Length of x and of y.
   public let inputs: Int, outputs: Int
   private let output = OutputBuffer()
   private var lastInput: Tensor?
 
-  // Pieces are fixed: rows of W for y and dW, columns of W for dx.
+  /// Most images for which our own products are at least as fast as OpenBLAS's (docs/adr/0009: 1.2 to 2.7 times up to 32
+  /// images, equal at 64).
+  static let largestThinBatch = 48
+
+  // Pieces of OpenBLAS's products are fixed: rows of W for y and dW, columns of W for dx.
   private static let rowsPerPiece = 128
   private static let columnsPerPiece = 512
 
@@ -47,7 +53,10 @@ public final class Linear: Layer {
 
   /// Backward reads x.
   public func memory(for input: Shape) -> LayerMemory {
-    LayerMemory(output: .buffer(output, .flat), backwardReadsOutput: false)
+    var extent = extent(min(input.batch, Self.largestThinBatch))
+    return LayerMemory(
+      output: .buffer(output, .flat), backwardReadsOutput: false,
+      workspaceFloats: Int(ck_linear_workspace(&extent)))
   }
 
   /// y = x·Wᵀ + b. Keeps x, which nobody may overwrite before backward.
@@ -56,6 +65,12 @@ public final class Linear: Layer {
     let y = output.prepare(outputShape(for: x.shape), .flat, capacity: x.capacity)
     lastInput = x
     let batch = x.shape.batch
+    if batch <= Self.largestThinBatch {
+      var extent = extent(batch)
+      ck_linear_forward(
+        &extent, x.pointer, weights.values, bias?.values, y.pointer, workspace(extent, context))
+      return y
+    }
     if let bias { ck_rows_fill(bias.values, Int64(batch), Int64(outputs), y.pointer) }
     gemm(
       m: batch, n: outputs, k: inputs, MatrixView(x.pointer, rowStride: inputs),
@@ -64,25 +79,45 @@ public final class Linear: Layer {
     return y
   }
 
-  /// db += Σ_n dy, dW += dyᵀ·x, dx = dy·W.
+  /// db (+)= Σ_n dy, dW (+)= dyᵀ·x, dx = dy·W.
   public func backward(_ dy: Tensor, _ context: StepContext) -> Tensor? {
     guard let x = lastInput, dy.layout == .flat, dy.shape == outputShape(for: x.shape) else {
       preconditionFailure("Linear \(name): dy \(dy.shape) does not follow x \(lastInput?.shape as Any)")
     }
     let batch = x.shape.batch
-    if let bias { ck_rows_accumulate(dy.pointer, Int64(batch), Int64(outputs), bias.gradients) }
-    if batch > 0 {
+    let adds = context.addsToGradients
+    let isThin = batch <= Self.largestThinBatch
+    var extent = extent(batch)
+    if let bias { ck_rows_sum(dy.pointer, Int64(batch), Int64(outputs), adds ? 1 : 0, bias.gradients) }
+    if isThin {
+      ck_linear_backward_weights(
+        &extent, x.pointer, dy.pointer, adds ? 1 : 0, weights.gradients, workspace(extent, context))
+    } else {
       gemm(
         m: outputs, n: inputs, k: batch, MatrixView(dy.pointer, rowStride: outputs, transposed: true),
-        MatrixView(x.pointer, rowStride: inputs), beta: 1, into: weights.gradients, rowStride: inputs,
-        cut: .rows, every: Self.rowsPerPiece)
+        MatrixView(x.pointer, rowStride: inputs), beta: adds ? 1 : 0, into: weights.gradients,
+        rowStride: inputs, cut: .rows, every: Self.rowsPerPiece)
     }
     guard needsInputGradient else { return nil }
     let dx = context.gradientPool.take(x.shape, .flat, capacity: x.capacity)
-    gemm(
-      m: batch, n: inputs, k: outputs, MatrixView(dy.pointer, rowStride: outputs),
-      MatrixView(weights.values, rowStride: inputs), beta: 0, into: dx.pointer, rowStride: inputs,
-      cut: .columns, every: Self.columnsPerPiece)
+    if isThin {
+      ck_linear_backward_data(
+        &extent, dy.pointer, weights.values, dx.pointer, workspace(extent, context))
+    } else {
+      gemm(
+        m: batch, n: inputs, k: outputs, MatrixView(dy.pointer, rowStride: outputs),
+        MatrixView(weights.values, rowStride: inputs), beta: 0, into: dx.pointer, rowStride: inputs,
+        cut: .columns, every: Self.columnsPerPiece)
+    }
     return dx
+  }
+
+  private func extent(_ batch: Int) -> ck_linear_t {
+    ck_linear_t(batch: Int64(batch), inputs: Int64(inputs), outputs: Int64(outputs))
+  }
+
+  private func workspace(_ extent: ck_linear_t, _ context: StepContext) -> UnsafeMutablePointer<Float> {
+    var extent = extent
+    return context.workspace.floats(Int(ck_linear_workspace(&extent)))
   }
 }

@@ -19,7 +19,7 @@ public struct MatrixView {
 }
 
 /// C [m, n] = A [m, k] · B [k, n] + beta · C in Float, by OpenBLAS on the calling thread (`CPU.configure` sets OpenBLAS
-/// to one thread, so that a product never depends on the number of threads; parallelism is the caller's).
+/// to one thread, so that a product never depends on the number of threads; parallelism is the caller's). For large batches: `CKernels` has thin products of its own.
 ///
 /// A and B are taken after their transposition. Empty products are legal: with k = 0, C = beta · C.
 public func gemm(
