@@ -17,7 +17,9 @@ struct EquivalenceTests {
           ranks: ranks,
           Program.training(
             folder + "/\(ranks)", "--steps", "50", "--dropout", "0.3", "--scale-jitter", "0.2",
-            "--color-jitter", "0.2", "--validate-every", "1000") + ["--learning-rate", "1e-4", "--convolution", "exact"])
+            "--color-jitter", "0.2", "--validate-every", "1000") + [
+              "--learning-rate", "1e-4", "--convolution", "exact",
+            ])
         #expect(run.exitCode == 0, "\(run.stderr)")
       }
       let one = try Program.losses(folder + "/1")
