@@ -54,12 +54,9 @@ int ck_winograd_fits(const ck_convolution_t *c, int32_t tile) {
          !c->interleaved && c->padTop < r && c->padLeft < r;
 }
 
-/// Floats between two elements of a chunk: no multiple of 4096 bytes, or the elements of a tile would fall into few
-/// lines of the first-level cache.
-static int64_t element_stride(int32_t blocks, int32_t chunk) {
-  int64_t floats = (int64_t)blocks * chunk * CK_BLOCK;
-  return floats % 1024 == 0 ? floats + CK_BLOCK : floats;
-}
+/// Floats between two elements of a chunk or of the weights: no multiple of 4096 bytes, or the elements of a tile would
+/// fall into few lines of the caches.
+static int64_t element_stride(int64_t floats) { return floats % 1024 == 0 ? floats + CK_BLOCK : floats; }
 
 static WinogradPlan new_plan(const ck_convolution_t *c, int32_t tile, int turned) {
   WinogradPlan p = {.tile = tile, .kernel = c->kernelHeight, .step = tile - c->kernelHeight + 1,
@@ -72,7 +69,7 @@ static WinogradPlan new_plan(const ck_convolution_t *c, int32_t tile, int turned
   p.sourceBlocks = turned ? outputs : inputs, p.resultBlocks = turned ? inputs : outputs;
   p.tileRows = ck_ceiling(p.resultHeight, p.step), p.tileColumns = ck_ceiling(p.resultWidth, p.step);
   p.tiles = c->batch * p.tileRows * p.tileColumns;
-  p.weightStride = (int64_t)inputs * outputs * CK_BLOCK * CK_BLOCK;
+  p.weightStride = element_stride((int64_t)inputs * outputs * CK_BLOCK * CK_BLOCK);
   return p;
 }
 
@@ -87,8 +84,8 @@ static void set_chunk(WinogradPlan *p, int64_t least, int64_t most) {
   int64_t count = (p->tiles + chunk - 1) / chunk;
   if (count > 0) chunk = (p->tiles + count - 1) / count;
   p->chunk = (int32_t)chunk;
-  p->sourceStride = element_stride(p->sourceBlocks, p->chunk);
-  p->resultStride = element_stride(p->resultBlocks, p->chunk);
+  p->sourceStride = element_stride((int64_t)p->sourceBlocks * p->chunk * CK_BLOCK);
+  p->resultStride = element_stride((int64_t)p->resultBlocks * p->chunk * CK_BLOCK);
 }
 
 /// Chunks of forward and backward-data: no sum crosses tiles, so they may depend on the number of threads.

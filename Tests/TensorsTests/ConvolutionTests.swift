@@ -221,29 +221,32 @@ import Testing
     }
   }
 
-  @Test("the choice of the algorithm follows the map, the kernel and the instruction set")
+  @Test("the choice of the algorithm follows the map, the batch, the kernel and the instruction set")
   func choice() {
-    let choose = { (extent: Int, kernel: Int, channels: Int, stride: Int) in
+    let choose = { (extent: Int, kernel: Int, channels: Int, stride: Int, batch: Int) in
       withKernels(.portable) {
         ConvolutionPass.allCases.map {
           ConvolutionGeometry(
             inputChannels: channels, outputChannels: 32, kernel: kernel, stride: stride, padding: kernel / 2
           ).algorithm(
-            $0, input: Shape(batch: 2, channels: channels, height: extent, width: extent), .blocked,
+            $0, input: Shape(batch: batch, channels: channels, height: extent, width: extent), .blocked,
             .automatic)
         }
       }
     }
     let all = { (algorithm: ConvolutionAlgorithm) in [algorithm, algorithm, algorithm] }
-    #expect(choose(224, 3, 64, 1) == all(.winograd6))
-    #expect(choose(13, 3, 384, 1) == all(.winograd6))
-    #expect(choose(27, 5, 64, 1) == all(.winograd6))
-    #expect(choose(6, 3, 64, 1) == all(.winograd4))
-    #expect(choose(2, 3, 64, 1) == all(.winograd4))
-    #expect(choose(1, 3, 64, 1) == all(.direct))
-    #expect(choose(56, 3, 64, 2) == all(.direct))
-    #expect(choose(56, 1, 64, 1) == all(.direct))
-    #expect(choose(56, 7, 64, 1) == all(.direct))
+    #expect(choose(224, 3, 64, 1, 16) == all(.winograd6))
+    #expect(choose(13, 3, 384, 1, 16) == all(.winograd6))
+    #expect(choose(27, 5, 64, 1, 16) == all(.winograd6))
+    #expect(choose(6, 3, 64, 1, 16) == all(.winograd4))
+    #expect(choose(2, 3, 64, 1, 64) == all(.winograd4))
+    // Too few tiles for the transforms of the weights.
+    #expect(choose(7, 3, 64, 1, 1) == all(.direct))
+    #expect(choose(7, 3, 64, 1, 16) == all(.winograd6))
+    #expect(choose(1, 3, 64, 1, 16) == all(.direct))
+    #expect(choose(56, 3, 64, 2, 16) == all(.direct))
+    #expect(choose(56, 1, 64, 1, 16) == all(.direct))
+    #expect(choose(56, 7, 64, 1, 16) == all(.direct))
     let image = ConvolutionGeometry(inputChannels: 3, outputChannels: 64, kernel: 3, padding: 1)
     let shape = Shape(batch: 1, channels: 3, height: 32, width: 32)
     #expect(image.algorithm(.forward, input: shape, .interleaved, .winograd6) == .direct)

@@ -4,8 +4,7 @@ extension Architecture {
   /// top maps are 12×12.
   public static let compact = Architecture(
     name: "compact", imageSize: 96, smallestImageSize: 16, learningRate: 0.03, weightDecay: 5e-4,
-    dropout: 0.3,
-    epochs: 60
+    dropout: 0.3, epochs: 60, scaleJitter: 0.25, colorJitter: 0.2
   ) { net in
     var index = 0
     for (stage, widths) in [[32], [64, 64], [128, 128], [192]].enumerated() {
