@@ -83,7 +83,7 @@ int main(int count, char **arguments) {
     for (size_t i = 0; i < sizeof published / sizeof *published; i++)
       measure(&published[i], harness.batch ? harness.batch : 8);
   } else {
-    for (size_t i = 0; i < sizeof small / sizeof *small; i++) measure(&small[i], harness.batch ? harness.batch : 1);
+    for (size_t i = 0; i < sizeof small / sizeof *small; i++) measure(&small[i], harness.batch ? harness.batch : 4);
   }
   return 0;
 }

@@ -18,15 +18,12 @@ CK_DECLARE(ck_convolution_pack_block,
 
 // MARK: The choice
 
-// Tiles whose multiplications cost as much as the transforms of the weights, or of their gradients.
-#define TILES_OF_WEIGHTS 25
-
-/// Multiplications of one pair of channels with Winograd's tiles: what the tiles compute beyond the map and the transforms of
-/// the weights included.
-static double winograd_cost(int32_t tile, int32_t kernel, int64_t batch, int32_t height, int32_t width) {
+/// Multiplications of one map and pair of channels with Winograd's tiles, what the tiles compute beyond the map included.
+/// Not of the batch: ranks with different shares of it must compute alike, although few tiles do not repay the transforms
+/// of the weights, which cost as much as 25 tiles.
+static double winograd_cost(int32_t tile, int32_t kernel, int32_t height, int32_t width) {
   int32_t step = tile - kernel + 1;
-  double tiles = (double)batch * ck_ceiling(height, step) * ck_ceiling(width, step);
-  return (tiles + TILES_OF_WEIGHTS) * tile * tile;
+  return (double)ck_ceiling(height, step) * ck_ceiling(width, step) * tile * tile;
 }
 
 // What tiles of 6 x 6 must save on those of 4 x 4: they have more transforms, and are less exact.
@@ -40,13 +37,13 @@ ck_convolution_algorithm_t ck_convolution_choice(const ck_convolution_t *c, ck_c
   int32_t height = pass == CK_BACKWARD_DATA ? c->height : c->outputHeight;
   int32_t width = pass == CK_BACKWARD_DATA ? c->width : c->outputWidth;
   ck_convolution_algorithm_t best = CK_DIRECT;
-  double least = (double)c->batch * height * width * ck_taps(c);
+  double least = (double)height * width * ck_taps(c);
   if (ck_winograd_fits(c, 4)) {
-    double cost = WINOGRAD_COST * winograd_cost(4, c->kernelHeight, c->batch, height, width);
+    double cost = WINOGRAD_COST * winograd_cost(4, c->kernelHeight, height, width);
     if (cost < least) best = CK_WINOGRAD_4, least = cost;
   }
   if (ck_winograd_fits(c, 6)) {
-    double cost = WINOGRAD_COST * LARGE_TILE_COST * winograd_cost(6, c->kernelHeight, c->batch, height, width);
+    double cost = WINOGRAD_COST * LARGE_TILE_COST * winograd_cost(6, c->kernelHeight, height, width);
     if (cost < least) best = CK_WINOGRAD_6;
   }
   return best;

@@ -5,7 +5,8 @@
 #include <string.h>
 
 static const char *const names[] = {"reference", "portable", "avx2", "avx512"};
-static atomic_int selected = -1;
+static atomic_int preferred = -1;        // the process's
+static _Thread_local int adopted = -1;  // this thread's own
 
 int ck_isa_available(ck_isa_t isa) {
   switch (isa) {
@@ -31,12 +32,15 @@ int ck_isa_named(const char *name) {
 
 int ck_isa_select(ck_isa_t isa) {
   if (!ck_isa_available(isa)) return -1;
-  atomic_store_explicit(&selected, (int)isa, memory_order_relaxed);
+  adopted = (int)isa;
   return 0;
 }
 
+void ck_isa_adopt(ck_isa_t isa) { adopted = (int)isa; }
+
 ck_isa_t ck_isa(void) {
-  int isa = atomic_load_explicit(&selected, memory_order_relaxed);
+  if (adopted >= 0) return (ck_isa_t)adopted;
+  int isa = atomic_load_explicit(&preferred, memory_order_relaxed);
   if (isa >= 0) return (ck_isa_t)isa;
   isa = CK_AVX512;
   while (!ck_isa_available((ck_isa_t)isa)) isa--;
@@ -45,6 +49,6 @@ ck_isa_t ck_isa(void) {
   if (named >= 0 && ck_isa_available((ck_isa_t)named)) isa = named;
   else if (wanted && *wanted)
     fprintf(stderr, "warning: ICNN_ISA=%s is not an instruction set of this CPU; using %s\n", wanted, names[isa]);
-  atomic_store_explicit(&selected, isa, memory_order_relaxed);
+  atomic_store_explicit(&preferred, isa, memory_order_relaxed);
   return (ck_isa_t)isa;
 }

@@ -29,6 +29,9 @@
   else name##_portable arguments;
 #endif
 
+/// The calling thread, a worker of the pool, uses the set of the thread whose loop it runs.
+void ck_isa_adopt(ck_isa_t isa);
+
 /// Elementwise loops are cut into pieces of this many floats for the thread pool: large against the cost of
 /// starting a piece, small against the caches. A multiple of 16, so that no two threads share a cache line.
 #define CK_PIECE 16384

@@ -1,5 +1,5 @@
 #define _GNU_SOURCE
-#include "ckernels.h"
+#include "internal.h"
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -20,6 +20,7 @@ static struct {
   void (*body)(void *, int64_t);
   void *context;
   int64_t count;
+  ck_isa_t isa;
 } job;
 static _Alignas(64) atomic_llong nextIndex;
 static _Alignas(64) atomic_int active;      // workers that have not finished the present job
@@ -60,6 +61,7 @@ static void *worker_main(void *argument) {
     }
     seen = now;
     if (atomic_load_explicit(&stopping, memory_order_acquire)) return NULL;
+    ck_isa_adopt(job.isa);
     run_items();
     atomic_fetch_sub_explicit(&active, 1, memory_order_release);
   }
@@ -122,7 +124,7 @@ void ck_parallel(int64_t count, void (*body)(void *context, int64_t i), void *co
     for (int64_t i = 0; i < count; i++) body(context, i);
     return;
   }
-  job.body = body, job.context = context, job.count = count;
+  job.body = body, job.context = context, job.count = count, job.isa = ck_isa();
   atomic_store_explicit(&nextIndex, 0, memory_order_relaxed);
   atomic_store_explicit(&active, workerCount, memory_order_relaxed);
   announce();

@@ -145,6 +145,9 @@ static void map_item(const Lanes *lanes, int64_t i, float *scratch) {
 static void map_call(MapCall *call, float *workspace, int64_t workspaceCount) {
   const WinogradPlan *p = &call->plan;
   if (p->tiles == 0) return;
+  // A workspace that was asked for more threads holds smaller chunks.
+  while (p->chunk > 1 && weight_floats(p) + source_floats(p) + result_floats(p) > workspaceCount)
+    set_chunk(&call->plan, 1, p->chunk - 1);
   call->weights = workspace;
   ck_parallel((int64_t)p->sourceBlocks * p->resultBlocks, weights_item, call);
   int64_t weights = weight_floats(p);

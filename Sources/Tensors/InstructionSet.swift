@@ -17,10 +17,11 @@ public enum InstructionSet: Int, CaseIterable, Sendable, CustomStringConvertible
   /// Those that this CPU can run, from the slowest.
   public static var available: [InstructionSet] { allCases.filter { ck_isa_available($0.code) != 0 } }
 
-  /// The one in use.
+  /// The one in use by the calling thread.
   public static var current: InstructionSet { InstructionSet(rawValue: Int(ck_isa().rawValue))! }
 
-  /// Runs this one from now on; traps if the CPU does not have it. For tests and comparisons.
+  /// Runs this one from now on in the calling thread and the loops it starts; traps if the CPU does not have it. For tests
+  /// and comparisons.
   public func select() {
     precondition(ck_isa_select(code) == 0, "InstructionSet: this CPU cannot run \(self)")
   }

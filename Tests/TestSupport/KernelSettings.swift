@@ -2,7 +2,7 @@ import CKernels
 import Foundation
 import Tensors
 
-/// Serialises tests that change the process-wide choice of kernels or threads.
+/// Serialises tests that change the process-wide number of threads. The choice of kernels is the calling thread's own.
 private let settingsLock = NSRecursiveLock()
 
 /// Runs `body` with the kernels of one instruction set and a number of threads, and restores both afterwards.

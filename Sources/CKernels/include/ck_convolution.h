@@ -32,8 +32,8 @@ typedef struct {
   int32_t algorithm;                             // a ck_convolution_algorithm_t; direct where it does not fit
 } ck_convolution_t;
 
-/// What computes this pass: direct, or Winograd's with tiles of 4 or 6. Depends on the shape of one image, the batch
-/// and the algorithm asked for; the reference instruction set is always direct.
+/// What computes this pass: direct, or Winograd's with tiles of 4 or 6. Depends on the shape of one image
+/// and the algorithm asked for, not on the batch; the reference instruction set is always direct.
 ck_convolution_algorithm_t ck_convolution_choice(const ck_convolution_t *c, ck_convolution_pass_t pass);
 
 /// Floats of workspace that any of the calls below wants for this convolution on the present number of threads.

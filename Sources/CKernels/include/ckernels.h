@@ -25,7 +25,8 @@ typedef enum { CK_REFERENCE = 0, CK_PORTABLE = 1, CK_AVX2 = 2, CK_AVX512 = 3 } c
 ck_isa_t ck_isa(void);
 /// Non-zero if this CPU can run the set.
 int ck_isa_available(ck_isa_t isa);
-/// Uses another set from now on (tests compare them). Returns 0, or -1 if the CPU does not have it.
+/// Uses another set from now on in the calling thread and in the loops it starts (tests compare them, side by side).
+/// Returns 0, or -1 if the CPU does not have it.
 int ck_isa_select(ck_isa_t isa);
 /// "reference", "portable", "avx2" or "avx512".
 const char *ck_isa_name(ck_isa_t isa);
