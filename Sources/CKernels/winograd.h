@@ -34,7 +34,7 @@ typedef struct {
 
 /// True if this convolution can be computed with tiles of that extent (4 or 6).
 int ck_winograd_fits(const ck_convolution_t *c, int32_t tile);
-/// Floats of workspace that any pass wants on the present number of threads, and with one.
+/// Floats of workspace that any pass wants for `threads` lanes, with chunks for the present number of threads.
 int64_t ck_winograd_workspace(const ck_convolution_t *c, int32_t tile, int32_t threads);
 
 void ck_winograd_forward(const ck_convolution_t *c, int32_t tile, const float *x, const float *w, const float *bias,
