@@ -46,10 +46,17 @@ let package = Package(
       ],
       exclude: ["TensorBoard/Event.proto"],
       swiftSettings: swiftSettings),
+    .target(
+      name: "Interpretability",
+      dependencies: [
+        "Networks", "Datasets", "Tensors", .product(name: "Mustache", package: "swift-mustache"),
+      ],
+      // Inside the executable: a copied icnn writes reports wherever it runs.
+      resources: [.embedInCode("Report/Page")], swiftSettings: swiftSettings),
     .executableTarget(
       name: "icnn",
       dependencies: [
-        "Training", "Networks", "Datasets", "Communication", "Tensors",
+        "Training", "Interpretability", "Networks", "Datasets", "Communication", "Tensors",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: swiftSettings),
@@ -84,6 +91,9 @@ let package = Package(
         "Training", "Networks", "Datasets", "Communication", "Tensors", "TestSupport", "AllocationCounter",
       ],
       exclude: ["TensorBoard/requirements.txt"], resources: [.copy("TensorBoard/read_events.py")],
+      swiftSettings: swiftSettings),
+    .testTarget(
+      name: "InterpretabilityTests", dependencies: ["Interpretability", "Datasets", "TestSupport"],
       swiftSettings: swiftSettings),
     .testTarget(
       name: "DistributedTests", dependencies: ["icnn", "Communication", "TestSupport"],
