@@ -41,7 +41,7 @@ extension TensorBoardWriter {
     scalars(values, step: step)
   }
 
-  /// The distribution of every parameter's values, and the filters of the first layer.
+  /// The distribution of every parameter's values, and the filters of the first layer, each on its own scale: 0 is grey.
   func write(_ network: Network, step: Int) {
     for parameter in network.store.parameters {
       let tag = "parameters/\(parameter.name)"
@@ -49,19 +49,13 @@ extension TensorBoardWriter {
     }
     if let filters = network.imageFilters {
       image(
-        "filters/first_layer", Montage(filters: filters.exportValues(), shape: filters.shape),
-        description: "Each filter on its own scale: 0 is grey.", step: step)
+        "filters/first_layer", Montage(filters: filters.exportValues(), shape: filters.shape), step: step)
     }
   }
 
   /// What the sampled filters saw in the first validation images.
   func write(_ sampler: FeatureMapSampler, step: Int) {
-    guard let montage = sampler.montage() else { return }
-    let filters = sampler.filters.map(String.init).joined(separator: ", ")
-    image(
-      "maps/\(sampler.layer)", montage,
-      description: "A row per validation image: the image, then the maps of the filters \(filters); "
-        + "white is a filter's largest activation in these images.", step: step)
+    if let montage = sampler.montage() { image("maps/\(sampler.layer)", montage, step: step) }
   }
 }
 

@@ -70,8 +70,8 @@ final class TensorBoardWriter {
     }
   }
 
-  /// One picture; `description` (Markdown) stands beside it.
-  func image(_ tag: String, _ picture: Montage, description: String, step: Int) {
+  /// One picture.
+  func image(_ tag: String, _ picture: Montage, step: Int) {
     let message = TensorBoardSummary.Image.with {
       $0.height = Int32(picture.height)
       $0.width = Int32(picture.width)
@@ -82,7 +82,6 @@ final class TensorBoardWriter {
       $0.summary.value = [
         .with {
           $0.tag = tag
-          $0.metadata.summaryDescription = description
           $0.image = message
         }
       ]

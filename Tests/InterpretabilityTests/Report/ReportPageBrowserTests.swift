@@ -41,6 +41,15 @@ struct ReportPageBrowserTests {
     try browser.screenshot().write(to: URL(fileURLWithPath: "\(folder)/\(name).png"))
   }
 
+  /// Waits for what an event of the page brings about.
+  private func eventually(_ condition: () throws -> Bool) rethrows -> Bool {
+    for _ in 0..<200 {
+      if try condition() { return true }
+      usleep(50_000)
+    }
+    return false
+  }
+
   private func numbers(_ browser: Browser, _ body: String) throws -> [Double] {
     try #require(try browser.evaluate(body) as? [NSNumber]).map(\.doubleValue)
   }
@@ -168,7 +177,8 @@ struct ReportPageBrowserTests {
       #expect(try count(browser, ".mistake") == 30)
       #expect(try count(browser, ".mistake .why") == 0)
       _ = try browser.evaluate("document.querySelector('#m0-3 .open').click()")
-      #expect(try status() == "4 of 30")
+      let isOpen = try eventually { try status() == "4 of 30" }
+      #expect(isOpen)
       #expect(try count(browser, ".mistake") == 1)
       #expect(try count(browser, "#m0-3 .why") == 1)
       #expect(try browser.evaluate("return document.activeElement.id") as? String == "m0-3")
@@ -179,7 +189,13 @@ struct ReportPageBrowserTests {
       #expect(try status() == "3 of 30")
       try keep(browser, "mistake")
       _ = try browser.evaluate("document.querySelector('.mistake:not([hidden]) .votes a').click()")
-      #expect(try browser.evaluate("return document.activeElement.className") as? String == "card")
+      let isFilterShown = try eventually {
+        try browser.evaluate("return document.activeElement.className") as? String == "card"
+      }
+      #expect(isFilterShown)
+      _ = try browser.evaluate("history.back()")
+      let isBack = try eventually { try status() == "3 of 30" }
+      #expect(isBack)
       _ = try browser.evaluate("document.getElementById('mistake-all').click()")
       #expect(try count(browser, ".mistake") == 30)
       _ = try browser.evaluate(
@@ -290,8 +306,11 @@ struct ReportPageBrowserTests {
       #expect(try count(browser, ".mistake") == 900)
       _ = try browser.evaluate("document.querySelector('th button[data-key=purity]').click()")
       _ = try browser.evaluate("location.hash = 'm0-899'")
-      let text = try browser.evaluate("return document.getElementById('mistake-status').textContent")
-      #expect(text as? String == "900 of 900")
+      let isOpen = try eventually {
+        try browser.evaluate("return document.getElementById('mistake-status').textContent") as? String
+          == "900 of 900"
+      }
+      #expect(isOpen)
     }
   }
 }

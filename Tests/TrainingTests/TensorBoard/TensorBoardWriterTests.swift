@@ -28,7 +28,7 @@ struct TensorBoardWriterTests {
         writer.scalars([("loss", 0.1), ("accuracy", 0.75), ("undefined", .nan)], step: 3)
         writer.scalars([("loss", -2.5)], step: 4)
         writer.histogram("weights", histogram, step: 4)
-        writer.image("picture", montage, description: "four *pixels*", step: 4)
+        writer.image("picture", montage, step: 4)
       }
       let found = try TensorBoardReader(folder: folder)
       #expect(found.scalars == ["loss": [[3, Double(Float(0.1))], [4, -2.5]], "accuracy": [[3, 0.75]]])

@@ -10,6 +10,12 @@ function compare(a, b, direction) {
   return direction * order;
 }
 
+/// Goes to an address within the page at once; the event of a changed hash comes too late for the next click.
+function visit(id) {
+  history.pushState(null, "", `#${id}`);
+  follow();
+}
+
 function filters() {
   const form = byId("filter-controls");
   if (!form) return null;
@@ -154,18 +160,18 @@ function mistakes() {
 
   const go = (offset) => {
     const target = chosen[chosen.indexOf(current) + offset];
-    if (target) location.hash = target.id;
+    if (target) visit(target.id);
   };
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("input", update);
   previous.addEventListener("click", () => go(-1));
   next.addEventListener("click", () => go(1));
-  all.addEventListener("click", () => { location.hash = "mistakes"; });
+  all.addEventListener("click", () => visit("mistakes"));
   section.addEventListener("keydown", (event) => {
     if (!current || event.altKey || event.ctrlKey || event.metaKey || event.target.matches("select, input")) return;
     if (event.key === "ArrowLeft") go(-1);
     else if (event.key === "ArrowRight") go(1);
-    else if (event.key === "Escape") location.hash = "mistakes";
+    else if (event.key === "Escape") visit("mistakes");
     else return;
     event.preventDefault();
   });
@@ -209,9 +215,9 @@ function sections() {
 document.body.classList.remove("plain");
 const reveals = [filters(), mistakes()].filter(Boolean);
 sections();
-const follow = () => {
+function follow() {
   const id = decodeURIComponent(location.hash.slice(1));
   for (const reveal of reveals) reveal(id);
-};
+}
 addEventListener("hashchange", follow);
 if (location.hash) follow();
