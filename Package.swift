@@ -40,10 +40,12 @@ let package = Package(
       name: "Training",
       dependencies: ["Networks", "Datasets", "Communication", "Tensors", "CXXHash", "Yams"],
       swiftSettings: swiftSettings),
+    .target(
+      name: "Interpretability", dependencies: ["Networks", "Datasets", "Tensors"], swiftSettings: swiftSettings),
     .executableTarget(
       name: "icnn",
       dependencies: [
-        "Training", "Networks", "Datasets", "Communication", "Tensors",
+        "Training", "Interpretability", "Networks", "Datasets", "Communication", "Tensors",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: swiftSettings),
@@ -78,6 +80,10 @@ let package = Package(
         "Training", "Networks", "Datasets", "Communication", "Tensors", "TestSupport", "AllocationCounter",
       ],
       swiftSettings: swiftSettings),
+    .testTarget(
+      name: "InterpretabilityTests",
+      dependencies: ["Interpretability", "Networks", "Datasets", "Communication", "Tensors", "TestSupport"],
+      resources: [.copy("Golden")], swiftSettings: swiftSettings),
     .testTarget(
       name: "DistributedTests", dependencies: ["icnn", "Communication", "TestSupport"],
       swiftSettings: swiftSettings),
