@@ -41,7 +41,8 @@ let package = Package(
       dependencies: ["Networks", "Datasets", "Communication", "Tensors", "CXXHash", "Yams"],
       swiftSettings: swiftSettings),
     .target(
-      name: "Interpretability", dependencies: ["Networks", "Datasets", "Tensors"], swiftSettings: swiftSettings),
+      name: "Interpretability", dependencies: ["Networks", "Datasets", "Tensors"],
+      swiftSettings: swiftSettings),
     .executableTarget(
       name: "icnn",
       dependencies: [

@@ -49,7 +49,9 @@ public final class FilterStudy {
   ///
   /// - Parameter pass: runs the network over every image of the split once with the observer that it is given; called
   ///   once, or twice where entropies or bilinear upscaling ask for it.
-  public func run(pass: (_ observer: any LayerObserver) throws -> Void) throws -> (FilterRecords, FilterMetrics) {
+  public func run(pass: (_ observer: any LayerObserver) throws -> Void) throws -> (
+    FilterRecords, FilterMetrics
+  ) {
     let parts = try SplitParts(entries, of: folder, frame, named: partNames, ranks)
     // A fused ReLU would hide what lies before it; without fusion every number is the same.
     let isFused = network.layers.contains { ($0 as? Convolution)?.rectifies == true }
@@ -67,7 +69,8 @@ public final class FilterStudy {
     let records = try collector.finish(ranks)
     if let entropies { try exchangeNormalizers(entropies) }
 
-    let associations = measuresRegions(parts)
+    let associations =
+      measuresRegions(parts)
       ? PartAssociations(records, parts, options.interpretability, seed: options.seed) : nil
     let isBilinear = associations != nil && options.interpretability.upscaling == .bilinear
     if entropies != nil || isBilinear {

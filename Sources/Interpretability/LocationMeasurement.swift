@@ -41,7 +41,9 @@ struct LocationMeasurement {
         for part in self.parts[category] {
           own[part] = instability.deviation(order: order) { image in
             // After the ReLU a silent map has no peak.
-            if records.options.peakFeature != .preactivation, records.peakValue(filter, image) <= 0 { return nil }
+            if records.options.peakFeature != .preactivation, records.peakValue(filter, image) <= 0 {
+              return nil
+            }
             let peak = records.peakPoint(filter, image)
             return distance(image, part, peak.x, peak.y)
           }

@@ -71,7 +71,8 @@ struct MetricsSummary {
       leftOut["covered_parts"] = leftOut["part_interpretability"]
     } else if let associations {
       controls.partInterpretability = FilterMetrics.Controls(
-        random: mean(associations.random.compactMap { $0 }), centre: mean(associations.centre.compactMap { $0 }))
+        random: mean(associations.random.compactMap { $0 }),
+        centre: mean(associations.centre.compactMap { $0 }))
       intervals.partInterpretability = interval(rates, .partInterpretability)
       measured["part_interpretability"] = rates.count
     }
@@ -154,7 +155,8 @@ struct MetricsSummary {
     if records.layer.cells == 1 { return "maps of 1×1 cells have no places" }
     if parts.names.isEmpty { return "no image of the split has annotated parts" }
     if records.categories.allSatisfy({ $0 == nil }) { return "no filter fires on any image of the split" }
-    return "no category that filters belong to has a part that occurs exactly once on at least two of its images"
+    return
+      "no category that filters belong to has a part that occurs exactly once on at least two of its images"
   }
 
   private func reasonWithoutRegions() -> String {

@@ -69,7 +69,8 @@ final class PartAssociations {
     for filter in 0..<layer.filterCount where records.categories[filter] == category {
       let valid = records.validCells(filter, image)
       guard !valid.isEmpty else { continue }
-      var source = RandomSource(seed: seed, purpose: .evaluation, UInt64(1) << 32 | UInt64(filter), UInt64(image))
+      var source = RandomSource(
+        seed: seed, purpose: .evaluation, UInt64(1) << 32 | UInt64(filter), UInt64(image))
       let random = neighbours(of: source.index(below: layer.cells)).prefix(valid.count)
       let centre = neighbours(of: nil).prefix(valid.count)
       for region in regions {
@@ -82,7 +83,8 @@ final class PartAssociations {
             region.overlap.ratio(valid)
           }
         for (kind, ratio) in [
-          (Kind.filter, ratio), (.random, region.overlap.ratio(random)), (.centre, region.overlap.ratio(centre)),
+          (Kind.filter, ratio), (.random, region.overlap.ratio(random)),
+          (.centre, region.overlap.ratio(centre)),
         ] where ratio > definition.overlapThreshold {
           hits[index(kind, filter, region.part)] += 1
         }

@@ -89,7 +89,9 @@ public struct SplitParts: Sendable {
     return extents
   }
 
-  private static func decode(_ path: String, of folder: ImageFolder, _ decoder: ImageDecoder) throws -> RGBImage {
+  private static func decode(_ path: String, of folder: ImageFolder, _ decoder: ImageDecoder) throws
+    -> RGBImage
+  {
     var bytes: [UInt8] = []
     try folder.read(path, into: &bytes)
     return try decoder.decode(bytes)
@@ -98,15 +100,14 @@ public struct SplitParts: Sendable {
   /// Number of instances of a part on an image.
   public func count(_ part: Int, on image: Int) -> Int { instances[image][part].count }
 
-  /// Where a part is on an image; nil unless it occurs exactly once (the authors' rule) and its centre lies inside the
-  /// input.
+  /// Where a part is on an image; nil unless it occurs exactly once (the authors' rule). It may lie outside the input, where
+  /// annotations reach beyond the image or a margin is cut off.
   public func landmark(_ part: Int, on image: Int) -> Landmark? {
     guard instances[image][part].count == 1, let extent = extents[image] else { return nil }
     let instance = instances[image][part][0]
-    let x = frame.toInput(Double(instance.x), extent: extent.width)
-    let y = frame.toInput(Double(instance.y), extent: extent.height)
-    let inside = 0...Double(frame.side)
-    return inside.contains(x) && inside.contains(y) ? Landmark(x: x, y: y) : nil
+    return Landmark(
+      x: frame.toInput(Double(instance.x), extent: extent.width),
+      y: frame.toInput(Double(instance.y), extent: extent.height))
   }
 
   /// Whether every instance of a part on an image, and at least one, has an extent.
@@ -121,7 +122,8 @@ public struct SplitParts: Sendable {
   }
 
   /// The pixels of the input that a part covers, all its instances together, [side, side] row-major: those whose centre
-  /// lies in the mask, or in the box where there is none. nil without a region.
+  /// lies in the mask, or in the box where there is none. nil without a region, or if it covers no pixel of the input
+  /// because a margin is cut off.
   ///
   /// - Throws: `badMask`.
   public func region(_ part: Int, on image: Int, _ decoder: ImageDecoder) throws -> [Bool]? {
@@ -148,7 +150,7 @@ public struct SplitParts: Sendable {
         }
       }
     }
-    return covered
+    return covered.contains(true) ? covered : nil
   }
 
   private func mask(_ path: String, _ extent: (width: Int, height: Int), _ decoder: ImageDecoder) throws
@@ -161,7 +163,9 @@ public struct SplitParts: Sendable {
     guard mask.width == extent.width, mask.height == extent.height else {
       throw InterpretabilityError.badMask(
         path: path,
-        reason: "expected \(extent.width)×\(extent.height) pixels like its image, found \(mask.width)×\(mask.height)")
+        reason:
+          "expected \(extent.width)×\(extent.height) pixels like its image, found \(mask.width)×\(mask.height)"
+      )
     }
     return mask
   }

@@ -32,7 +32,8 @@ public struct TrainedNetwork {
   /// Opens a data set to be looked at by this network. All ranks call it.
   ///
   /// - Throws: `CheckpointError.mismatch` if the data set has other classes.
-  public func open(data: String, _ communicator: any Communicator, _ console: Console) throws -> TrainingData {
+  public func open(data: String, _ communicator: any Communicator, _ console: Console) throws -> TrainingData
+  {
     var configuration = state.configuration
     configuration.data = data
     let opened = try TrainingData(

@@ -46,7 +46,8 @@ struct EvaluationTable {
       return [
         [
           name, value.fixed(4), interval.map { "\($0.lower.fixed(4))..\($0.upper.fixed(4))" } ?? "-",
-          random?.fixed(4) ?? "-", centre?.fixed(4) ?? "-", metrics.measuredFilters[key].map { String($0) } ?? "-",
+          random?.fixed(4) ?? "-", centre?.fixed(4) ?? "-",
+          metrics.measuredFilters[key].map { String($0) } ?? "-",
           better,
         ]
       ]
@@ -55,14 +56,16 @@ struct EvaluationTable {
     let rows =
       row(
         "location instability", metrics.locationInstability, intervals.locationInstability,
-        controls.locationInstability?.random, controls.locationInstability?.centre, "location_instability", "lower")
+        controls.locationInstability?.random, controls.locationInstability?.centre, "location_instability",
+        "lower")
       + row(
         "part interpretability", metrics.partInterpretability, intervals.partInterpretability,
         controls.partInterpretability?.random, controls.partInterpretability?.centre, "part_interpretability",
         "higher")
       + row("purity", metrics.purity, intervals.purity, controls.purity, nil, "purity", "higher")
     return rows.isEmpty
-      ? [] : [["mean over filters", "value", "95 % interval", "random", "centre", "filters", "better"]] + rows
+      ? []
+      : [["mean over filters", "value", "95 % interval", "random", "centre", "filters", "better"]] + rows
   }
 
   private func categories(_ metrics: FilterMetrics) -> [[String]] {

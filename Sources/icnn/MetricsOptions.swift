@@ -26,7 +26,8 @@ struct MetricsOptions: ParsableArguments {
   var top = 100
   @Option(help: "Location instability: peaks before the ReLU, after it, or after the mask.")
   var peakFeature = MeasuredLayer.Feature.preactivation
-  @Option(help: "Part interpretability: nearest (threshold, then enlarge) or bilinear (enlarge, then threshold).")
+  @Option(
+    help: "Part interpretability: nearest (threshold, then enlarge) or bilinear (enlarge, then threshold).")
   var upscaling = PartInterpretability.Upscaling.nearest
   @Option(help: "Part interpretability: activations before the ReLU, after it, or after the mask.")
   var regionFeature = MeasuredLayer.Feature.masked
@@ -34,7 +35,8 @@ struct MetricsOptions: ParsableArguments {
   var tailProbability = 0.005
   @Option(help: "Part interpretability: intersection over union above which filter and part are associated.")
   var overlapThreshold = 0.2
-  @Flag(inversion: .prefixedNo, help: "Entropies of the filter loss; they need a second pass over the images.")
+  @Flag(
+    inversion: .prefixedNo, help: "Entropies of the filter loss; they need a second pass over the images.")
   var entropies = true
   @Option(help: "Seed of controls and bootstrap.") var metricsSeed: UInt64 = 1
 

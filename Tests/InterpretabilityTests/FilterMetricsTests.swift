@@ -34,10 +34,12 @@ import Testing
     measuring.interpretability.upscaling = upscaling
     measuring.records.tailProbability = 0.05
     let study = try FilterStudy(
-      network, context, entries: task.validation, classNames: task.classNames, folder, InputFrame(imageSize: 32),
+      network, context, entries: task.validation, classNames: task.classNames, folder,
+      InputFrame(imageSize: 32),
       options: measuring,
       RankGather(rank: communicator.rank, rankCount: communicator.size) { try communicator.allGather($0) })
-    let preprocessing = Preprocessing(imageSize: 32, meanKind: .none, mean: [0, 0, 0], scale: [0.01, 0.01, 0.01])
+    let preprocessing = Preprocessing(
+      imageSize: 32, meanKind: .none, mean: [0, 0, 0], scale: [0.01, 0.01, 0.01])
     let (_, metrics) = try study.run { observer in
       network.observer = observer
       let loader = BatchLoader(
@@ -56,7 +58,8 @@ import Testing
     return try json(metrics)
   }
 
-  @Test("1, 2, 3 and 4 ranks find the same to the last digit", arguments: PartInterpretability.Upscaling.allCases)
+  @Test(
+    "1, 2, 3 and 4 ranks find the same to the last digit", arguments: PartInterpretability.Upscaling.allCases)
   func ranks(upscaling: PartInterpretability.Upscaling) throws {
     let one = try Self.measure(SingleProcess(), upscaling: upscaling)
     let object = try #require(try JSONSerialization.jsonObject(with: Data(one.utf8)) as? [String: Any])
@@ -75,7 +78,8 @@ import Testing
     let side = Float(planted.inputSide)
     for image in 0..<planted.imageCount {
       planted.parts[image] = [
-        PartAnnotation(part: "head", x: Float(image % 3) + 1, y: 2, box: .init(x0: 0, y0: 0, x1: side, y1: side))
+        PartAnnotation(
+          part: "head", x: Float(image % 3) + 1, y: 2, box: .init(x0: 0, y0: 0, x1: side, y1: side))
       ]
     }
     return planted
@@ -84,7 +88,7 @@ import Testing
   /// Nothing but numbers goes to the user.
   private func expectFinite(_ metrics: FilterMetrics) throws {
     let text = try Self.json(metrics)
-    #expect(!text.contains("null") && !text.lowercased().contains("nan") && !text.contains("inf"))
+    #expect(!text.contains("null") && text.firstMatch(of: /[:,\[]-?(nan|inf)/.ignoresCase()) == nil)
   }
 
   @Test("without annotations the metrics that need them are left out and named")
@@ -102,7 +106,9 @@ import Testing
   @Test("landmarks without extent give location instability alone")
   func landmarksOnly() throws {
     var planted = FilterRecordsTests.planted()
-    for image in 0..<planted.imageCount { planted.parts[image] = [PartAnnotation(part: "eye", x: 3, y: Float(image % 5))] }
+    for image in 0..<planted.imageCount {
+      planted.parts[image] = [PartAnnotation(part: "eye", x: 3, y: Float(image % 5))]
+    }
     let metrics = try planted.measure().1
     #expect(metrics.locationInstability != nil)
     #expect(metrics.leftOut["part_interpretability"] == "the annotated parts have neither masks nor boxes")
@@ -132,13 +138,17 @@ import Testing
     #expect(doubled.leftOut["location_instability"]?.contains("exactly once") == true)
   }
 
-  @Test("an image without any activation, a filter that is silent everywhere", arguments: MeasuredLayer.Feature.allCases)
+  @Test(
+    "an image without any activation, a filter that is silent everywhere",
+    arguments: MeasuredLayer.Feature.allCases)
   func silence(feature: MeasuredLayer.Feature) throws {
     var planted = withParts(FilterRecordsTests.planted())
     planted.options.records.peakFeature = feature
     let cells = planted.side * planted.side
     for index in planted.maps.indices {
-      if index / cells / planted.filterCount == 4 || index / cells % planted.filterCount == 1 { planted.maps[index] = 0 }
+      if index / cells / planted.filterCount == 4 || index / cells % planted.filterCount == 1 {
+        planted.maps[index] = 0
+      }
     }
     let (records, metrics) = try planted.measure()
     try expectFinite(metrics)
@@ -177,7 +187,9 @@ import Testing
     #expect(metrics.leftOut["categories/b"] == "no image of the class in the split")
     #expect(metrics.categories.map(\.name) == ["a"])
     // One map tells nothing about templates: p(x|T) = p(x) = 1.
-    #expect(metrics.entropies.map { abs($0.mutualInformation) < 1e-12 && isClose($0.conditional, $0.prior) } == true)
+    #expect(
+      metrics.entropies.map { abs($0.mutualInformation) < 1e-12 && isClose($0.conditional, $0.prior) } == true
+    )
   }
 
   @Test("activations that are not finite are a breakdown, not a figure")
@@ -194,7 +206,8 @@ import Testing
     planted.parts[2] = [PartAnnotation(part: "head", x: 1, y: 1, mask: "masks/m.png")]
     planted.masks["masks/m.png"] = PNGEncoder.encode([1, 2], width: 2, height: 1, channels: 1)
     let error = #expect(throws: InterpretabilityError.self) { try planted.measure() }
-    #expect(error.map { "\($0)".contains("masks/m.png (expected 6×6 pixels like its image, found 2×1)") } == true)
+    #expect(
+      error.map { "\($0)".contains("masks/m.png (expected 6×6 pixels like its image, found 2×1)") } == true)
     planted.masks["masks/m.png"] = [1, 2, 3]
     #expect(throws: InterpretabilityError.self) { try planted.measure() }
   }
@@ -225,7 +238,9 @@ import Testing
     let interval = try #require(Bootstrap.interval(values, seed: 1, figure: 1))
     // 1.96 standard errors of 200 uniform numbers on either side.
     let error = 1.96 * (1.0 / 12 / 200).squareRoot()
-    #expect(abs(interval.lower - (mean - error)) < 0.2 * error && abs(interval.upper - (mean + error)) < 0.2 * error)
+    #expect(
+      abs(interval.lower - (mean - error)) < 0.2 * error && abs(interval.upper - (mean + error)) < 0.2 * error
+    )
     #expect(Bootstrap.interval(values, seed: 1, figure: 1) == interval)
     #expect(Bootstrap.interval(values, seed: 2, figure: 1) != interval)
     #expect(Bootstrap.interval([1, 1, 1], seed: 1, figure: 1) == Bootstrap.Interval(lower: 1, upper: 1))

@@ -45,7 +45,8 @@ import Testing
       for image in 0..<planted.imageCount {
         let map = map(planted, filter, image)
         #expect(
-          records.validCells(filter, image).map { Int($0) } == map.indices.filter { max(map[$0], 0) > threshold })
+          records.validCells(filter, image).map { Int($0) }
+            == map.indices.filter { max(map[$0], 0) > threshold })
       }
     }
   }

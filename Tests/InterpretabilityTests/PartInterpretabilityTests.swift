@@ -10,7 +10,8 @@ import Testing
     let images = Int(try golden.number("params", "I")), parts = Int(try golden.number("params", "K"))
     let side = Int(try golden.number("params", "n")), pixels = Int(try golden.number("params", "H"))
     var planted = PlantedMaps(
-      try golden.tensor("input", "maps").values, images: images, filters: Int(try golden.number("params", "F")),
+      try golden.tensor("input", "maps").values, images: images,
+      filters: Int(try golden.number("params", "F")),
       side: side, stride: pixels / side)
     let masks = try golden.tensor("input", "part_masks").integers
     let visible = try golden.tensor("input", "visible").integers
@@ -56,7 +57,8 @@ import Testing
   @Test("golden overlaps of single images", arguments: ["nearest_p0_02", "bilinear_p0_02", "nearest_p0_005"])
   func overlaps(variant: String) throws {
     let golden = try GoldenFiles.read("paper_part_interpretability")
-    let maps = try golden.tensor("input", "maps").values, masks = try golden.tensor("input", "part_masks").integers
+    let maps = try golden.tensor("input", "maps").values,
+      masks = try golden.tensor("input", "part_masks").integers
     let thresholds = try golden.tensor("expected", variant, "T").values
     let expected = try golden.tensor("expected", variant, "iou").values
     let visible = try golden.tensor("input", "visible").integers
@@ -78,11 +80,13 @@ import Testing
     }
   }
 
-  @Test("a box stands for a mask where there is none; the control of full maps is the part's share of the input")
+  @Test(
+    "a box stands for a mask where there is none; the control of full maps is the part's share of the input")
   func boxes() throws {
     // One filter that fires everywhere: every cell but one is valid.
     var planted = PlantedMaps(
-      (0..<4).flatMap { image in (0..<16).map { Double(image * 16 + $0 + 1) } }, images: 4, filters: 1, side: 4)
+      (0..<4).flatMap { image in (0..<16).map { Double(image * 16 + $0 + 1) } }, images: 4, filters: 1,
+      side: 4)
     for image in 0..<4 {
       planted.parts[image] = [
         PartAnnotation(part: "left", x: 2, y: 4, box: .init(x0: -3, y0: 0, x1: 4, y1: 8)),

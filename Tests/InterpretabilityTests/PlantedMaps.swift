@@ -1,8 +1,8 @@
-import Datasets
 import Foundation
 import Networks
 import Tensors
 
+@testable import Datasets
 @testable import Interpretability
 
 /// A network whose feature maps are the given ones, on a split whose annotations are the given ones: maps [I, F, n, n],

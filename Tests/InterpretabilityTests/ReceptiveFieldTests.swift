@@ -65,7 +65,8 @@ import Testing
   }
 
   struct Chain: Sendable, CustomTestStringConvertible {
-    var kernels: [(height: Int, width: Int)], strides: [(height: Int, width: Int)], padding: [(top: Int, left: Int)]
+    var kernels: [(height: Int, width: Int)], strides: [(height: Int, width: Int)],
+      padding: [(top: Int, left: Int)]
     var testDescription: String { "\(kernels) \(strides) \(padding)" }
   }
 
@@ -73,7 +74,8 @@ import Testing
   private func pixels(_ kernels: [Int], _ strides: [Int], _ paddings: [Int], unit: Int) -> ClosedRange<Int> {
     var seen: Set = [unit]
     for layer in kernels.indices.reversed() {
-      seen = Set(seen.flatMap { unit in (0..<kernels[layer]).map { unit * strides[layer] - paddings[layer] + $0 } })
+      seen = Set(
+        seen.flatMap { unit in (0..<kernels[layer]).map { unit * strides[layer] - paddings[layer] + $0 } })
     }
     return seen.min()!...seen.max()!
   }
@@ -82,8 +84,12 @@ import Testing
     "centre, stride and size are those of the pixels that the windows reach",
     arguments: [
       Chain(kernels: [(3, 5)], strides: [(1, 2)], padding: [(0, 2)]),
-      Chain(kernels: [(11, 7), (3, 3), (5, 3)], strides: [(4, 3), (2, 2), (1, 1)], padding: [(2, 0), (0, 1), (2, 1)]),
-      Chain(kernels: [(1, 1), (2, 3), (2, 2), (3, 1)], strides: [(1, 1), (2, 1), (2, 3), (1, 1)], padding: [(0, 0), (0, 1), (1, 0), (1, 0)]),
+      Chain(
+        kernels: [(11, 7), (3, 3), (5, 3)], strides: [(4, 3), (2, 2), (1, 1)],
+        padding: [(2, 0), (0, 1), (2, 1)]),
+      Chain(
+        kernels: [(1, 1), (2, 3), (2, 2), (3, 1)], strides: [(1, 1), (2, 1), (2, 3), (1, 1)],
+        padding: [(0, 0), (0, 1), (1, 0), (1, 0)]),
     ])
   func oracle(chain: Chain) {
     var field = ReceptiveField.pixels
@@ -95,11 +101,13 @@ import Testing
       for (axis, range) in [
         (
           field.vertical,
-          pixels(chain.kernels.map(\.height), chain.strides.map(\.height), chain.padding.map(\.top), unit: unit)
+          pixels(
+            chain.kernels.map(\.height), chain.strides.map(\.height), chain.padding.map(\.top), unit: unit)
         ),
         (
           field.horizontal,
-          pixels(chain.kernels.map(\.width), chain.strides.map(\.width), chain.padding.map(\.left), unit: unit)
+          pixels(
+            chain.kernels.map(\.width), chain.strides.map(\.width), chain.padding.map(\.left), unit: unit)
         ),
       ] {
         // Pixel p covers p ..< p + 1.
@@ -131,7 +139,9 @@ import Testing
     #expect(try MeasuredLayer(network).name == "interpretable.0")
     let ordinary = try MeasuredLayer(Self.narrow(.compact, interpretable: false))
     #expect(ordinary.name == "features.18" && ordinary.index(of: .masked) == ordinary.index(of: .rectified))
-    let error = #expect(throws: InterpretabilityError.self) { try MeasuredLayer(network, named: "classifier.1") }
+    let error = #expect(throws: InterpretabilityError.self) {
+      try MeasuredLayer(network, named: "classifier.1")
+    }
     #expect(error?.exitCode == 64 && "\(error!)".contains("features.18"))
   }
 }

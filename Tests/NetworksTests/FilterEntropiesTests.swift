@@ -7,7 +7,9 @@ import Testing
 
 @Suite("FilterEntropies") struct FilterEntropiesTests {
   /// The entropies of all images, cut into batches and dealt to ranks in turn.
-  private func measure(_ item: PaperCase, batch: Int, ranks: Int) -> (FilterEntropies, [FilterEntropies.Filter]) {
+  private func measure(_ item: PaperCase, batch: Int, ranks: Int) -> (
+    FilterEntropies, [FilterEntropies.Filter]
+  ) {
     let x = item.harness.x
     let all = (0..<ranks).map { _ in
       FilterEntropies(filters: item.filters, height: item.height, width: item.width, beta: item.beta)
@@ -46,13 +48,16 @@ import Testing
   @Test("batches and ranks change no digit", arguments: PaperCase.all)
   func order(item: PaperCase) {
     let expected = measure(item, batch: item.images, ranks: 1).1
-    for (batch, ranks) in [(1, 1), (2, 2), (1, 3)] { #expect(measure(item, batch: batch, ranks: ranks).1 == expected) }
+    for (batch, ranks) in [(1, 1), (2, 2), (1, 3)] {
+      #expect(measure(item, batch: batch, ranks: ranks).1 == expected)
+    }
   }
 
   @Test("sums of exponentials neither overflow nor depend on the order")
   func sums() {
     var random = RandomSource(seed: 9, purpose: .test)
-    let scores = (0..<500).map { _ in Double(random.uniform(-1, 1)) * pow(10, Double(random.index(below: 4))) }
+    let scores = (0..<500).map { _ in Double(random.uniform(-1, 1)) * pow(10, Double(random.index(below: 4)))
+    }
     func sum(_ scores: [Double]) -> Double {
       var sums = ExponentialSums(count: 1)
       for score in scores { withUnsafePointer(to: score) { sums.add($0, first: 0, count: 1) } }

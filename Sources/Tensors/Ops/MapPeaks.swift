@@ -6,8 +6,9 @@ import CKernels
 public struct MapPeaks: ~Copyable {
   /// Filters with padding.
   public private(set) var lanes = 0
-  /// Row and column of the first largest cell in row-major order, counted from 0, as whole numbers.
+  /// Row of the first largest cell in row-major order, counted from 0, as a whole number.
   public private(set) var rows = AlignedBuffer<Float>(count: 0)
+  /// Its column.
   public private(set) var columns = AlignedBuffer<Float>(count: 0)
   /// The largest value; not NaN where only later cells are.
   public private(set) var maxima = AlignedBuffer<Float>(count: 0)
