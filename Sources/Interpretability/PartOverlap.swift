@@ -81,13 +81,6 @@ struct BilinearEnlargement {
     }
   }
 
-  /// Pixels where the enlarged map exceeds a threshold, [side, side].
-  func region(above threshold: Double, _ value: (_ cell: Int) -> Double) -> [Bool] {
-    var region = [Bool](repeating: false, count: side * side)
-    forEachPixel(value) { region[$0] = $1 > threshold }
-    return region
-  }
-
   /// Intersection over union of a part's region and the pixels where the map exceeds a threshold.
   func ratio(_ part: [Bool], above threshold: Double, _ value: (_ cell: Int) -> Double) -> Double {
     var (intersection, union) = (0, 0)
