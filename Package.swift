@@ -57,7 +57,8 @@ let package = Package(
     .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
     // Run under mpirun by CommunicationTests: MPI starts once per process, so not in the test runner.
     .executableTarget(
-      name: "CommunicationProbe", dependencies: ["Communication"], path: "Tests/CommunicationProbe",
+      name: "CommunicationProbe", dependencies: ["Communication", "CKernels"],
+      path: "Tests/CommunicationProbe",
       swiftSettings: swiftSettings),
     .executableTarget(
       name: "BLASCoreProbe", dependencies: ["Tensors"], path: "Tests/BLASCoreProbe",

@@ -38,8 +38,10 @@ BODY(affine2, ck_channel_affine2(p->batch, BLOCKS, CELLS, p->a, p->b, p->vector[
 BODY(dropout, ck_dropout(7, p->keys, p->batch, BLOCKS * CELLS * CK_BLOCK, 1u << 31, 1, p->a))
 BODY(rows_fill, ck_rows_fill(p->a, 16, p->count / 16, p->b))
 BODY(rows_accumulate, ck_rows_sum(p->a, 16, p->count / 16, 1, p->b))
-BODY(momentum, ck_update_range_t range = {0, p->count, 1, 1};
-     ck_momentum_update(&range, 1, p->a, p->b, p->c, 1e-6f, 0.9f, 5e-4f))
+BODY(momentum, ck_update_range_t range = {0, p->count, 1, 1}; const float *gradients = p->b;
+     ck_update_t update = {.ranges = &range, .rangeCount = 1, .values = p->a, .velocities = p->c,
+                           .gradients = &gradients, .gradientCount = 1};
+     ck_momentum_update(&update, 1e-6f, 0.9f, 5e-4f))
 
 static void measure_pooling(Call *p, int kernel, const char *title) {
   p->pool = (ck_pool_t){.height = EXTENT, .width = EXTENT, .kernelHeight = kernel, .kernelWidth = kernel,

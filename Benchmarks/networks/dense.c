@@ -205,7 +205,10 @@ static void measure_update(const char *name, int64_t count) {
   ck_update_range_t *ranges = memory(rangeCount * (int64_t)sizeof *ranges);
   for (int64_t i = 0; i < rangeCount; i++)
     ranges[i] = (ck_update_range_t){i * 16384, i == rangeCount - 1 ? count - i * 16384 : 16384, 1, 1};
-  report(label, TIME(ck_momentum_update(ranges, rangeCount, values, gradients, velocities, 1e-3f, 0.9f, 5e-4f)),
+  const float *arenas[] = {gradients};
+  ck_update_t update = {.ranges = ranges, .rangeCount = rangeCount, .values = values, .velocities = velocities,
+                        .gradients = arenas, .gradientCount = 1};
+  report(label, TIME(ck_momentum_update(&update, 1e-3f, 0.9f, 5e-4f)),
          20.0 * (double)count, 0);
   free(values), free(gradients), free(velocities), free(ranges);
 }

@@ -11,16 +11,17 @@ struct Collective {
     case broadcast
     case allGather
     case barrier
-    /// Memory for gradients that ranks of a node share (a `WindowRequest`), and sums in it.
+    /// Memory that ranks of a node share for parameters and gradients (a `WindowRequest`), and steps in it.
     case openWindow
     case windowSum
     case windowFinish
+    case windowUpdated
     case stop
   }
 
   var kind: Kind
   /// What is reduced in place, sent or received by a broadcast, or received by a gather (count · size bytes); the
-  /// request for a window.
+  /// request for a window, also at the end of an update.
   var buffer: UnsafeMutableRawPointer?
   /// What a gather sends (count bytes); the window of a sum.
   var source: UnsafeRawPointer?
@@ -52,6 +53,7 @@ extension Collective: CustomStringConvertible {
     case .openWindow: "opening of a shared window"
     case .windowSum: "sum of \(count) Float in a shared window"
     case .windowFinish: "end of the sums in a shared window"
+    case .windowUpdated: "end of an update in a shared window"
     case .stop: "finalize"
     }
   }

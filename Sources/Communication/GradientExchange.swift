@@ -16,7 +16,11 @@ public enum ExchangePrecision: String, Codable, Sendable, CaseIterable {
   case bfloat16
 }
 
-/// The way from each rank's gradients to their sum on all ranks.
+/// The way from each rank's gradients to new parameters on all ranks.
+///
+/// On the plain path every rank holds the sum after `finish` and updates all parameters. Ranks of a node that share a
+/// window divide the update: each has a `share`, sums its part of the gradients over the copies as it updates, and writes
+/// the new parameters into all replicas; `finishUpdate` waits until all have done so.
 ///
 /// Made by `Communicator.gradientExchange`, one per training. All ranks start the same ranges in the same order. Not
 /// thread-safe: belongs to the thread that trains.
@@ -43,12 +47,33 @@ public final class GradientExchange {
 
   /// The way gradients take; final once their memory is allocated.
   public private(set) var route: Route
+  /// What this rank updates, once memory is allocated; nil: everything, from its own gradients.
+  public var share: Share? { window?.share }
+
+  /// The arenas of a training, `count` floats each, zeroed, aligned to 64 bytes.
+  public struct Memory {
+    public let gradients: UnsafeMutablePointer<Float>
+    public let values: UnsafeMutablePointer<Float>
+    /// One for all ranks of a node.
+    public let velocities: UnsafeMutablePointer<Float>
+  }
+
+  /// One rank's part of the update.
+  public struct Share {
+    /// Part of the arenas; its bounds are multiples of 16, except for the end of the arenas.
+    public let range: Range<Int>
+    /// Arenas whose sum, in this order, is the sum over all ranks after `finish`.
+    public let gradients: [UnsafeMutablePointer<Float>]
+    /// The values of the node's other ranks.
+    public let otherValues: [UnsafeMutablePointer<Float>]
+  }
+
   private let path: ReductionPath
   private let precision: ExchangePrecision
   private let thread: CommunicationThread?
   private let opensWindows: Bool
   private var window: WindowRequest?
-  private var fallback: UnsafeMutableRawPointer?
+  private var fallback: [UnsafeMutableRawPointer] = []
   /// The last sum that was asked for; 0: none since `finish`.
   private var lastTicket: UInt64 = 0
 
@@ -76,12 +101,12 @@ public final class GradientExchange {
 
   deinit {
     release()
-    fallback?.deallocate()
+    for memory in fallback { memory.deallocate() }
   }
 
-  /// What gives a `ParameterStore` memory for its gradients: zeroed, aligned to 64 bytes, `count` floats, valid as
-  /// long as this exchange and its communicator. Nil: the store's own memory will do. All ranks call it, once.
-  public var storage: ((_ count: Int) -> UnsafeMutablePointer<Float>)? { opensWindows ? allocate : nil }
+  /// What gives a training its memory, valid as long as this exchange and its communicator. Nil: any memory will do.
+  /// All ranks call it, once.
+  public var storage: ((_ count: Int) -> Memory)? { opensWindows ? allocate : nil }
 
   /// Once the memory is allocated: throws `windowUnavailable` (exit code 78) on all ranks alike if a window was
   /// insisted on and is not to be had.
@@ -91,8 +116,8 @@ public final class GradientExchange {
     }
   }
 
-  private func allocate(count: Int) -> UnsafeMutablePointer<Float> {
-    precondition(window == nil && fallback == nil, "the gradients have their memory already")
+  private func allocate(count: Int) -> Memory {
+    precondition(window == nil && fallback.isEmpty, "the arenas have their memory already")
     let request = WindowRequest(count: count)
     var collective = Collective(.openWindow)
     collective.buffer = Unmanaged.passUnretained(request).toOpaque()
@@ -108,16 +133,19 @@ public final class GradientExchange {
       return memory
     }
     route = .plain(reason: request.refusal)
-    let raw = UnsafeMutableRawPointer.allocate(
-      byteCount: max(count, 1) * MemoryLayout<Float>.stride, alignment: 64)
-    fallback = raw
-    let memory = raw.bindMemory(to: Float.self, capacity: max(count, 1))
-    memory.initialize(repeating: 0, count: count)
-    return memory
+    let arena = {
+      let raw = UnsafeMutableRawPointer.allocate(
+        byteCount: max(count, 1) * MemoryLayout<Float>.stride, alignment: 64)
+      self.fallback.append(raw)
+      let memory = raw.bindMemory(to: Float.self, capacity: max(count, 1))
+      memory.initialize(repeating: 0, count: count)
+      return memory
+    }
+    return Memory(gradients: arena(), values: arena(), velocities: arena())
   }
 
-  /// Starts to replace `gradients`, final on this rank, by their sum over all ranks. On the window's path they lie in
-  /// the memory that `storage` gave. They stay untouched until `finish`.
+  /// Starts to add up `gradients`, final on this rank, over all ranks. On the window's path they lie in the memory that
+  /// `storage` gave. They stay untouched until `finish`, in a window until `finishUpdate`.
   public func start(_ gradients: UnsafeMutableBufferPointer<Float>) {
     guard let thread else { return }
     var collective: Collective
@@ -133,7 +161,8 @@ public final class GradientExchange {
     lastTicket = thread.submit(collective)
   }
 
-  /// Waits until everything that was started is the sum over all ranks, here and on all ranks of the node.
+  /// Waits until everything that was started is there: on the plain path as the sum over all ranks in its place, in a
+  /// window as the arenas of `share`.
   public func finish() throws(CommunicationError) {
     guard let thread, lastTicket > 0 else { return }
     if let window {
@@ -144,6 +173,21 @@ public final class GradientExchange {
     // Operations are done in order, and an error sticks: the last one speaks for all.
     defer { lastTicket = 0 }
     try thread.wait(for: lastTicket)
+  }
+
+  /// Once this rank has updated its share: waits until the others of the node have updated theirs, whose values are then
+  /// here, and no longer read this rank's gradients.
+  ///
+  /// - Parameter succeeded: whether this rank's part of the gradients was finite.
+  /// - Returns: whether all were.
+  public func finishUpdate(succeeded: Bool) throws(CommunicationError) -> Bool {
+    guard let window else { return succeeded }
+    var collective = Collective(.windowUpdated)
+    collective.source = UnsafeRawPointer(window.handle)
+    collective.buffer = Unmanaged.passUnretained(window).toOpaque()
+    window.allSucceeded = succeeded
+    try thread!.perform(collective)
+    return window.allSucceeded
   }
 
   /// After an error elsewhere: returns when this rank's communication thread no longer uses the gradients.
@@ -158,12 +202,15 @@ public final class GradientExchange {
 final class WindowRequest: @unchecked Sendable {
   /// Floats of this rank.
   let count: Int
-  /// This rank's part of the window; nil if it was refused.
-  var memory: UnsafeMutablePointer<Float>?
+  /// This rank's arenas in the window; nil if it was refused.
+  var memory: GradientExchange.Memory?
+  var share: GradientExchange.Share?
   /// What the engine knows the window by.
   var handle: UnsafeMutableRawPointer?
   var nodeCount = 0
   var rankCount = 0
+  /// Of the last update: whether this rank's part succeeded; then whether all did.
+  var allSucceeded = true
   /// Why there is no window, the same on all ranks.
   var refusal: String?
 

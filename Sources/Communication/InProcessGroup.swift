@@ -193,7 +193,8 @@ private final class Meeting: @unchecked Sendable {
         }
       }
     case .barrier, .start, .stop: break
-    case .openWindow, .windowSum, .windowFinish: preconditionFailure("\(first) on threads of one process")
+    case .openWindow, .windowSum, .windowFinish, .windowUpdated:
+      preconditionFailure("\(first) on threads of one process")
     }
   }
 

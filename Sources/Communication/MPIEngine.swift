@@ -50,7 +50,8 @@
       case .barrier: try check(MPI_Barrier(communicator), collective)
       case .openWindow: try openWindow(collective)
       case .windowSum: try windowSum(collective)
-      case .windowFinish: Self.window(of: collective).finish()
+      case .windowFinish: try Self.window(of: collective).finish()
+      case .windowUpdated: updateFinished(collective)
       case .stop: try stop(collective)
       }
     }
@@ -174,6 +175,7 @@
       case .success(let window):
         windows.append(window)
         request.memory = window.memory
+        request.share = window.share
         request.handle = Unmanaged.passUnretained(window).toOpaque()
         request.nodeCount = topology.nodeCount
         request.rankCount = size
@@ -191,6 +193,11 @@
       try Self.window(of: collective).sum(gradients, count: collective.count) {
         (values, count) throws(CommunicationError) in try exchange(values, count, collective)
       }
+    }
+
+    private func updateFinished(_ collective: Collective) {
+      let request = Unmanaged<WindowRequest>.fromOpaque(collective.buffer!).takeUnretainedValue()
+      request.allSucceeded = Self.window(of: collective).updateFinished(succeeded: request.allSucceeded)
     }
 
     /// Adds up among the first ranks of the nodes.

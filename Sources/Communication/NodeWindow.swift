@@ -16,42 +16,48 @@
     var largestNodeSize = 1
   }
 
-  /// The gradients of all ranks of a node in memory that each of them can read and write.
+  /// The parameters and gradients of all ranks of a node in memory that each of them can read and write.
   ///
-  /// Every rank of a node adds one slice of a bucket over all copies, in the order of ranks, and writes the sum into
-  /// all of them. With several nodes the sums go into the first rank's copy, the first ranks add up among themselves,
-  /// and the others copy the result. Results are the same bits on all ranks, whatever the timing.
+  /// On one node nothing is added up here: `finish` waits until all gradients are final, then every rank reads the copies
+  /// of its share as it updates it, and writes new values into all replicas (`GradientExchange.Share`). With several nodes
+  /// every rank adds one slice of a bucket over the node's copies, in the order of ranks, into the first rank's copy, and
+  /// the first ranks add up among themselves. Results are the same bits on all ranks, whatever the timing.
   ///
-  /// Ranks tell each other by counters in the window how many buckets are final (`Counter.final`), which slices are
-  /// summed, and which results are passed on. No two ranks are more than one bucket apart in what they look at. All
-  /// functions run on the communication thread.
+  /// Ranks tell each other by counters in the window how far they are (`Counter`). No two ranks are more than one bucket
+  /// apart in what they look at. All functions run on the communication thread.
   final class NodeWindow {
     private enum Counter: Int, CaseIterable {
-      /// Buckets that backward has finished on this rank.
+      /// Buckets that backward has finished on this rank; on one node, steps.
       case final
       /// Buckets of which this rank's slice is summed.
       case summed
-      /// First rank: buckets that are sums over all nodes. Others: buckets copied from it.
+      /// First rank: buckets that are sums over all nodes.
       case passedOn
+      /// This rank's share of the update that followed this bucket is done.
+      case updated
     }
 
-    /// The counters lie a cache line apart, then two marks of which bucket was meant; the gradients begin on a page.
+    /// The counters lie a cache line apart, then two marks of which bucket was meant, then the outcome of an update; the
+    /// arenas begin on pages.
     private static let counterStride = 64
     private static let markOffset = 256
+    private static let outcomeOffset = 320
     private static let headerBytes = 4096
     private static let pageBytes = 4096
 
     private let topology: NodeTopology
     private var window: MPI_Win?
-    /// Every rank's header and gradients, in the order of the node's ranks.
+    /// Every rank's header, gradients and values, in the order of the node's ranks.
     private let headers: [UnsafeMutableRawPointer]
     private let copies: UnsafeMutablePointer<UnsafeMutablePointer<Float>?>
+    private let values: [UnsafeMutablePointer<Float>]
+    /// Behind the first rank's values.
+    private let velocities: UnsafeMutablePointer<Float>
     private let count: Int
-    /// Buckets started so far.
+    /// Buckets so far; on one node, steps.
     private var sequence: UInt32 = 0
-    /// Buckets that this rank has not yet copied from the first rank.
-    private var uncopied: [(sequence: UInt32, offset: Int, count: Int)] = []
-    private var copiedCount = 0
+    /// On one node: what this step's buckets were.
+    private var started = (fingerprint: 0, count: 0)
 
     private init(
       _ topology: NodeTopology, _ window: MPI_Win?, _ headers: [UnsafeMutableRawPointer], count: Int
@@ -60,25 +66,50 @@
       self.window = window
       self.headers = headers
       self.count = count
-      copies = .allocate(capacity: headers.count)
-      for (rank, header) in headers.enumerated() {
-        (copies + rank).initialize(
-          to: (header + Self.headerBytes).bindMemory(to: Float.self, capacity: max(count, 1)))
+      let arena = { (header: UnsafeMutableRawPointer, index: Int) in
+        (header + Self.headerBytes + index * Self.arenaBytes(count))
+          .bindMemory(to: Float.self, capacity: max(count, 1))
       }
-      uncopied.reserveCapacity(1024)
+      copies = .allocate(capacity: headers.count)
+      for (rank, header) in headers.enumerated() { (copies + rank).initialize(to: arena(header, 0)) }
+      values = headers.map { arena($0, 1) }
+      velocities = arena(headers[0], 2)
     }
 
     deinit { copies.deallocate() }
 
-    /// This rank's gradients.
-    var memory: UnsafeMutablePointer<Float> { copies[topology.nodeRank]! }
+    /// Where this rank works.
+    var memory: GradientExchange.Memory {
+      GradientExchange.Memory(
+        gradients: copies[topology.nodeRank]!, values: values[topology.nodeRank], velocities: velocities)
+    }
+
+    /// What this rank updates.
+    var share: GradientExchange.Share {
+      let sums = spansNodes ? 1 : topology.nodeSize
+      return GradientExchange.Share(
+        range: slice(of: count), gradients: (0..<sums).map { copies[$0]! },
+        otherValues: values.indices.filter { $0 != topology.nodeRank }.map { values[$0] })
+    }
 
     private var spansNodes: Bool { topology.nodeCount > 1 }
     private var isLeader: Bool { topology.nodeRank == 0 }
 
+    /// This rank's part of `count` floats, in whole vectors, so that no two ranks write into one cache line.
+    private func slice(of count: Int) -> Range<Int> {
+      let vectors = (count + 15) / 16
+      let bound = { (rank: Int) in min(count, rank * vectors / self.topology.nodeSize * 16) }
+      return bound(topology.nodeRank)..<bound(topology.nodeRank + 1)
+    }
+
+    /// Whole pages.
+    private static func arenaBytes(_ count: Int) -> Int {
+      (count * MemoryLayout<Float>.stride + pageBytes - 1) / pageBytes * pageBytes
+    }
+
     // MARK: opening
 
-    /// Opens a window for `count` gradients on each rank of `world`, zeroed. All ranks get one, or all the same reason
+    /// Opens a window for `count` parameters on each rank of `world`, zeroed. All ranks get one, or all the same reason
     /// why not.
     static func open(
       count: Int, _ topology: NodeTopology, world: MPI_Comm?,
@@ -91,11 +122,12 @@
       }
       // One page more than is used: MPI aligns windows to less than a cache line. Processes map whole pages, so that
       // all find the same beginning.
-      let usedBytes = headerBytes + count * MemoryLayout<Float>.stride
-      let bytes = (usedBytes + 2 * pageBytes - 1) / pageBytes * pageBytes
+      let bytes = { (arenas: Int) in headerBytes + arenas * arenaBytes(count) + pageBytes }
+      // Gradients and values; the velocities of all lie with the first rank.
+      let ownArenas = topology.nodeRank == 0 ? 3 : 2
       // A first rank that fails inside MPI_Win_allocate_shared leaves the others waiting there for ever.
       let folder = SharedMemoryFolder.current
-      let obstacle = folder.obstacle(to: bytes * topology.nodeSize)
+      let obstacle = folder.obstacle(to: bytes(3) + (topology.nodeSize - 1) * bytes(2))
       guard try onAllRanks(obstacle == nil) else {
         return .failure(WindowRefusal(reason: obstacle ?? "\(folder.path) of another node is unfit"))
       }
@@ -105,7 +137,8 @@
       try check(MPI_Info_set(info, "alloc_shared_noncontig", "true"))
       var base: UnsafeMutableRawPointer?
       var window: MPI_Win?
-      let status = MPI_Win_allocate_shared(Int(bytes), 1, info, topology.node, &base, &window)
+      let status = MPI_Win_allocate_shared(
+        MPI_Aint(bytes(ownArenas)), 1, info, topology.node, &base, &window)
       try check(MPI_Info_free(&info))
       guard try onAllRanks(status == MPI_SUCCESS) else {
         return .failure(WindowRefusal(reason: "MPI_Win_allocate_shared failed"))
@@ -118,13 +151,23 @@
         try check(MPI_Win_shared_query(window, Int32(rank), &size, &unit, &header))
         headers.append(header!.alignedUp(toMultipleOf: pageBytes))
       }
-      // Huge pages where the system grants them to shared memory; then touched, so that no step waits for a page.
-      let own = headers[topology.nodeRank]
-      madvise(own, usedBytes, MADV_HUGEPAGE)
-      memset(own, 0, usedBytes)
+      let result = NodeWindow(topology, window, headers, count: count)
+      result.touch()
       // Nobody looks at a counter that its owner has not set to zero.
       try check(MPI_Barrier(topology.node))
-      return .success(NodeWindow(topology, window, headers, count: count))
+      return .success(result)
+    }
+
+    /// Huge pages where the system grants them to shared memory; then touched by the rank that uses them most, so that
+    /// they lie near it and no step waits for a page.
+    private func touch() {
+      let own = headers[topology.nodeRank]
+      let ownBytes = Self.headerBytes + 2 * Self.arenaBytes(count)
+      madvise(own, ownBytes, MADV_HUGEPAGE)
+      madvise(velocities, Self.arenaBytes(count), MADV_HUGEPAGE)
+      memset(own, 0, ownBytes)
+      let mine = slice(of: count)
+      (velocities + mine.lowerBound).update(repeating: 0, count: mine.count)
     }
 
     /// Gives the memory back; all ranks of the node call it.
@@ -132,72 +175,72 @@
 
     // MARK: a step
 
-    /// The bucket is final on this rank: adds this rank's slice of it once it is final on all ranks of the node.
-    /// `exchange` adds up among the first ranks of the nodes.
+    /// The bucket is final on this rank. With several nodes: adds this rank's slice of it once it is final on all ranks of
+    /// the node; `exchange` adds up among the first ranks of the nodes.
     func sum(
       _ gradients: UnsafeMutablePointer<Float>, count: Int,
       exchange: (UnsafeMutablePointer<Float>, Int) throws(CommunicationError) -> Void
     ) throws(CommunicationError) {
-      let offset = gradients - memory
+      let offset = gradients - copies[topology.nodeRank]!
       precondition(
         offset >= 0 && offset + count <= self.count, "\(count) gradients at \(offset) of \(self.count)")
-      sequence &+= 1
-      mark(offset: offset, count: count)
-      publish(.final)
-      for rank in 0..<topology.nodeSize {
-        wait(for: .final, of: rank, sequence)
-        try checkMark(of: rank, offset: offset, count: count)
+      guard spansNodes else {
+        started.fingerprint = (started.fingerprint &* 31) &+ offset
+        started.count += count
+        return
       }
-      // In whole vectors, so that no two ranks write into one cache line.
-      let vectors = (count + 15) / 16
-      let lower = min(count, topology.nodeRank * vectors / topology.nodeSize * 16)
-      let upper = min(count, (topology.nodeRank + 1) * vectors / topology.nodeSize * 16)
+      try meet(offset: offset, count: count)
+      let slice = slice(of: count)
       ck_sum_copies(
-        copies, Int64(topology.nodeSize), spansNodes ? 1 : Int64(topology.nodeSize), Int64(offset + lower),
-        Int64(upper - lower))
+        copies, Int64(topology.nodeSize), 1, Int64(offset + slice.lowerBound), Int64(slice.count))
       publish(.summed)
-      guard spansNodes else { return }
       if isLeader {
         for rank in 0..<topology.nodeSize { wait(for: .summed, of: rank, sequence) }
         try exchange(gradients, count)
         publish(.passedOn)
+      }
+    }
+
+    /// Returns when every bucket started so far is ready for the update in the gradients of `share`.
+    func finish() throws(CommunicationError) {
+      if spansNodes {
+        wait(for: .passedOn, of: 0, sequence)
       } else {
-        uncopied.append((sequence, offset, count))
-        copyResults(waiting: false)
+        try meet(offset: started.fingerprint, count: started.count)
+        started = (0, 0)
       }
     }
 
-    /// Returns when every bucket started so far is the sum over all ranks in this rank's copy, and no other rank uses
-    /// this copy any more.
-    func finish() {
-      guard spansNodes else {
-        for rank in 0..<topology.nodeSize { wait(for: .summed, of: rank, sequence) }
-        return
+    /// This rank has updated its share: returns when all ranks of the node have, and whether all succeeded. No rank then
+    /// uses another's gradients any more.
+    func updateFinished(succeeded: Bool) -> Bool {
+      outcome(of: topology.nodeRank).pointee = succeeded ? 1 : 0
+      publish(.updated)
+      var allSucceeded = true
+      for rank in 0..<topology.nodeSize {
+        wait(for: .updated, of: rank, sequence)
+        allSucceeded = allSucceeded && outcome(of: rank).pointee == 1
       }
-      if isLeader {
-        for rank in 1..<topology.nodeSize { wait(for: .passedOn, of: rank, sequence) }
-      } else {
-        copyResults(waiting: true)
-        publish(.passedOn)
-        uncopied.removeAll(keepingCapacity: true)
-        copiedCount = 0
+      return allSucceeded
+    }
+
+    /// Waits until all ranks of the node are at this bucket; an error if they mean different ones.
+    private func meet(offset: Int, count: Int) throws(CommunicationError) {
+      sequence &+= 1
+      let own = marks(of: topology.nodeRank)
+      (own[0], own[1]) = (offset, count)
+      publish(.final)
+      for rank in 0..<topology.nodeSize {
+        wait(for: .final, of: rank, sequence)
+        let mark = marks(of: rank)
+        if mark[0] == offset && mark[1] == count { continue }
+        throw .mismatchedCollectives(
+          detail: "rank \(topology.nodeRank) of the node sums \(count) gradients at \(offset), rank \(rank) "
+            + "\(mark[1]) at \(mark[0])")
       }
     }
 
-    private func copyResults(waiting: Bool) {
-      while copiedCount < uncopied.count {
-        let bucket = uncopied[copiedCount]
-        if waiting {
-          wait(for: .passedOn, of: 0, bucket.sequence)
-        } else if cmpi_counter_reached(counter(.passedOn, of: 0), bucket.sequence) == 0 {
-          return
-        }
-        (memory + bucket.offset).update(from: copies[0]! + bucket.offset, count: bucket.count)
-        copiedCount += 1
-      }
-    }
-
-    // MARK: counters
+    // MARK: what ranks tell each other
 
     private func counter(_ counter: Counter, of rank: Int) -> UnsafeMutablePointer<UInt32> {
       (headers[rank] + counter.rawValue * Self.counterStride).assumingMemoryBound(to: UInt32.self)
@@ -211,24 +254,14 @@
       if rank != topology.nodeRank { cmpi_counter_await(self.counter(counter, of: rank), value) }
     }
 
-    // MARK: ranks that mean different buckets
-
     /// A rank publishes its next but one bucket only after all have looked at this one: two marks are enough.
     private func marks(of rank: Int) -> UnsafeMutablePointer<Int> {
       (headers[rank] + Self.markOffset).assumingMemoryBound(to: Int.self) + Int(sequence & 1) * 2
     }
 
-    private func mark(offset: Int, count: Int) {
-      marks(of: topology.nodeRank)[0] = offset
-      marks(of: topology.nodeRank)[1] = count
-    }
-
-    private func checkMark(of rank: Int, offset: Int, count: Int) throws(CommunicationError) {
-      let mark = marks(of: rank)
-      if mark[0] == offset && mark[1] == count { return }
-      throw .mismatchedCollectives(
-        detail: "rank \(topology.nodeRank) of the node sums \(count) gradients at \(offset), rank \(rank) "
-          + "\(mark[1]) at \(mark[0])")
+    /// Written anew only after the next `meet`, when all have read it.
+    private func outcome(of rank: Int) -> UnsafeMutablePointer<UInt32> {
+      (headers[rank] + Self.outcomeOffset).assumingMemoryBound(to: UInt32.self)
     }
   }
 

@@ -29,7 +29,7 @@ public final class Network {
   /// Assembles the layers and gives their parameters memory (all zero: see `Initializer`).
   public init(
     name: String, inputShape: Shape, layers: [any Layer],
-    gradientStorage: ((_ count: Int) -> UnsafeMutablePointer<Float>)? = nil
+    arenas: ParameterArenas.Provider? = nil
   ) {
     self.name = name
     self.inputShape = inputShape
@@ -38,7 +38,7 @@ public final class Network {
     var shape = inputShape
     for layer in layers { shape = layer.outputShape(for: shape) }
     outputs = shape.channels
-    store = ParameterStore(layers.flatMap(\.parameters), gradientStorage: gradientStorage)
+    store = ParameterStore(layers.flatMap(\.parameters), arenas: arenas)
     addedRanges = layers.filter { !$0.overwritesGradients }.flatMap(\.parameters).map {
       $0.offset..<$0.offset + $0.storedCount
     }

@@ -9,16 +9,16 @@ public final class ParameterStore {
   public let parameters: [Parameter]
   /// Values in one arena, padding included; a multiple of 16.
   public let count: Int
-  private let valueArena: AlignedBuffer<Float>
+  /// Where the optimiser keeps its velocities; nil: in memory of its own.
+  let velocityArena: UnsafeMutablePointer<Float>?
+  private let valueArena: UnsafeMutablePointer<Float>
   private let gradientArena: UnsafeMutablePointer<Float>
+  private let ownedValues: AlignedBuffer<Float>
   private let ownedGradients: AlignedBuffer<Float>
 
   /// Lays out `parameters` and gives them memory, all zero.
-  /// - Parameter gradientStorage: memory for the gradients (64-byte aligned, `count` floats, outliving the store),
-  ///   for instance in a window that ranks of a node share; by default the store's own.
-  public init(
-    _ parameters: [Parameter], gradientStorage: ((_ count: Int) -> UnsafeMutablePointer<Float>)? = nil
-  ) {
+  /// - Parameter arenas: the memory, for instance in a window that ranks of a node share; by default the store's own.
+  public init(_ parameters: [Parameter], arenas: ParameterArenas.Provider? = nil) {
     var names: Set<String> = []
     var offset = 0
     for parameter in parameters {
@@ -28,18 +28,21 @@ public final class ParameterStore {
     }
     self.parameters = parameters
     count = offset
-    valueArena = AlignedBuffer(count: count)
-    ownedGradients = AlignedBuffer(count: gradientStorage == nil ? count : 0)
-    gradientArena = gradientStorage?(count) ?? ownedGradients.pointer
+    let given = arenas?(count)
+    ownedValues = AlignedBuffer(count: given == nil ? count : 0)
+    ownedGradients = AlignedBuffer(count: given == nil ? count : 0)
+    valueArena = given?.values ?? ownedValues.pointer
+    gradientArena = given?.gradients ?? ownedGradients.pointer
+    velocityArena = given?.velocities
     for parameter in parameters {
-      parameter.values = valueArena.pointer + parameter.offset
+      parameter.values = valueArena + parameter.offset
       parameter.gradients = gradientArena + parameter.offset
     }
   }
 
   /// The whole value arena.
   public var values: UnsafeMutableBufferPointer<Float> {
-    UnsafeMutableBufferPointer(start: valueArena.pointer, count: count)
+    UnsafeMutableBufferPointer(start: valueArena, count: count)
   }
 
   /// The whole gradient arena.

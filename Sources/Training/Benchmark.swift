@@ -82,7 +82,7 @@ public final class Benchmark {
     let size = configuration.imageSize ?? architecture.imageSize
     let gradients = communicator.gradientExchange(configuration.reduction, configuration.gradientExchange)
     let network = architecture.build(
-      configuration.networkOptions(outputs: classes), gradientStorage: gradients.storage)
+      configuration.networkOptions(outputs: classes), arenas: gradients.arenas)
     try gradients.requireRoute()
     network.store.initialize(seed: configuration.seed)
     network.recomputation = configuration.recompute
@@ -93,7 +93,8 @@ public final class Benchmark {
     context.batchesPerEpoch = 100
     step = TrainingStep(
       network, configuration.taskLoss(outputs: classes),
-      MomentumSGD(network.store, momentum: 0.9, weightDecay: 5e-4), context, communicator, gradients,
+      MomentumSGD(network.store, momentum: 0.9, weightDecay: 5e-4, share: gradients.updateShare), context,
+      communicator, gradients,
       bucketBytes: Int(configuration.bucketMebibytes * 1_048_576))
     batch = Batch.noise(
       globalBatchSize: configuration.batchSize, rank: communicator.rank, rankCount: communicator.size,

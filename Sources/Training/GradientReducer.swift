@@ -35,10 +35,15 @@ public final class GradientReducer {
     }
   }
 
-  /// Starts what is left and waits until every gradient is the sum over all ranks.
+  /// Starts what is left and waits until every gradient is ready for the update.
   public func finish() throws(CommunicationError) {
     start(from: 0)
     started = 0
     try exchange.finish()
+  }
+
+  /// Once this rank's share is updated: waits for the other ranks' shares. Returns whether all succeeded.
+  public func finishUpdate(succeeded: Bool) throws(CommunicationError) -> Bool {
+    try exchange.finishUpdate(succeeded: succeeded)
   }
 }

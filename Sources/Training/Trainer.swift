@@ -76,7 +76,7 @@ public final class Trainer {
 
     gradients = communicator.gradientExchange(configuration.reduction, configuration.gradientExchange)
     let network = architecture.build(
-      configuration.networkOptions(outputs: data.task.outputs), gradientStorage: gradients.storage)
+      configuration.networkOptions(outputs: data.task.outputs), arenas: gradients.arenas)
     try gradients.requireRoute()
     network.store.initialize(seed: configuration.seed)
     network.recomputation = configuration.recompute
@@ -91,7 +91,8 @@ public final class Trainer {
       network, loss,
       MomentumSGD(
         network.store, momentum: Float(configuration.momentum),
-        weightDecay: Float(configuration.weightDecay ?? architecture.weightDecay)),
+        weightDecay: Float(configuration.weightDecay ?? architecture.weightDecay),
+        share: gradients.updateShare),
       context, communicator, gradients, bucketBytes: Int(configuration.bucketMebibytes * 1_048_576))
     evaluator = Evaluator(network, loss, context, communicator, classNames: data.task.classNames)
     loader = data.loader(.training, configuration, communicator)
@@ -248,6 +249,7 @@ public final class Trainer {
     step.context.step = try Int(communicator.allReduce([Double(checkpoint?.state.step ?? 0)], .maximum)[0])
     guard communicator.size > 1 else { return }
     try communicator.broadcast(UnsafeMutableRawBufferPointer(network.store.values), root: 0)
+    // Ranks of a node may share them: they then receive into one place what is there already.
     try communicator.broadcast(UnsafeMutableRawBufferPointer(step.optimizer.velocities), root: 0)
     for state in network.states {
       try communicator.broadcast(UnsafeMutableRawBufferPointer(state.values), root: 0)

@@ -68,7 +68,9 @@ public final class TrainingStep {
     try reducer.finish()
     var report = try totals.finish(context, learningRate: learningRate)
     times.communication = watch.lap()
-    guard report.loss.isFinite && optimizer.update(learningRate: Float(learningRate)) == nil else {
+    guard report.loss.isFinite,
+      try reducer.finishUpdate(succeeded: optimizer.update(learningRate: Float(learningRate)) == nil)
+    else {
       throw try BreakdownDiagnosis(network, loss, context).failure(batch, communicator)
     }
     times.update = watch.lap()

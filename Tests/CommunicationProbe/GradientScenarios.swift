@@ -16,16 +16,62 @@ struct GradientSetting {
   private static func variable(_ name: String) -> String? { ProcessInfo.processInfo.environment[name] }
 }
 
-/// Gradients with memory, as a training has them.
+/// Gradients and parameters with memory, as a training has them.
 struct ProbeGradients {
   let exchange: GradientExchange
+  /// This rank's gradients.
   let values: UnsafeMutableBufferPointer<Float>
+  /// This rank's parameters.
+  let parameters: UnsafeMutableBufferPointer<Float>
+  let velocities: UnsafeMutableBufferPointer<Float>
+  private let sumArenas: [UnsafeMutablePointer<Float>]
 
   init(_ communicator: any Communicator, count: Int, _ setting: GradientSetting = .current) throws {
     exchange = communicator.gradientExchange(setting.path, setting.precision)
-    let memory = exchange.storage?(count) ?? .allocate(capacity: count)
+    let memory = exchange.storage?(count)
     try exchange.requireRoute()
-    values = UnsafeMutableBufferPointer(start: memory, count: count)
+    let arena = { (memory: UnsafeMutablePointer<Float>?) in
+      UnsafeMutableBufferPointer(start: memory ?? .allocate(capacity: count), count: count)
+    }
+    values = arena(memory?.gradients)
+    parameters = arena(memory?.values)
+    velocities = arena(memory?.velocities)
+    sumArenas = exchange.share?.gradients ?? [values.baseAddress!]
+  }
+
+  /// After `finish`: the sum that an update finds at an index. The probe is compiled without optimisation: no closures.
+  func sum(_ index: Int) -> Float {
+    var sum = sumArenas[0][index]
+    var arena = 1
+    while arena < sumArenas.count {
+      sum += sumArenas[arena][index]
+      arena += 1
+    }
+    return sum
+  }
+
+  /// What is looked at: a sample in every share.
+  private static let interval = 61
+
+  /// What an update does, with numbers that tell when they were written.
+  func update(step: Int) {
+    let range = exchange.share?.range ?? 0..<values.count
+    let first = (range.lowerBound + Self.interval - 1) / Self.interval * Self.interval
+    for index in stride(from: first, to: range.upperBound, by: Self.interval) {
+      velocities[index] += Float(index % 1000)
+      parameters[index] = Float(index % 4096 + step)
+      for other in exchange.share?.otherValues ?? [] { other[index] = Float(index % 4096 + step) }
+    }
+  }
+
+  /// After `finishUpdate`: the first index that holds something else.
+  func firstNotUpdated(step: Int, updates: Int) -> Int? {
+    for index in stride(from: 0, to: parameters.count, by: Self.interval) {
+      if parameters[index] != Float(index % 4096 + step) { return index }
+      let velocity = Float(updates * (index % 1000))
+      if exchange.share != nil && velocities[index] != velocity { return index }
+    }
+    return nil
   }
 
   func start(_ range: Range<Int>) { exchange.start(UnsafeMutableBufferPointer(rebasing: values[range])) }
@@ -100,7 +146,10 @@ func checkGradients(_ communicator: any Communicator) throws {
   for step in 0..<4 {
     for gradients in exchanges {
       let values = gradients.values
-      try expect(step > 0 || values.allSatisfy { $0 == 0 } || gradients.exchange.storage == nil, "not zeroed")
+      let arenas = [values, gradients.parameters, gradients.velocities]
+      try expect(
+        step > 0 || gradients.exchange.storage == nil || arenas.allSatisfy { $0.allSatisfy { $0 == 0 } },
+        "not zeroed")
       for index in values.indices { values[index] = gradient(rank, index, step: step) }
       let broken = step * 17
       if rank == size - 1 { values[broken] = .nan }
@@ -119,16 +168,23 @@ func checkGradients(_ communicator: any Communicator) throws {
       let values = gradients.values
       try gradients.exchange.finish()
       let broken = step * 17
-      try expect(values[broken].isNaN, "a NaN was lost: \(values[broken])")
-      values[broken] = 0
+      try expect(gradients.sum(broken).isNaN, "a NaN was lost: \(gradients.sum(broken))")
       for index in values.indices where index != broken && (index % 37 == step || index < 300) {
         let contributions = (0..<size).map { gradient($0, index, step: step) }
         let (sum, tolerance) = expectedSum(contributions, route, setting)
         try expect(
-          abs(Double(values[index]) - Double(sum)) <= tolerance,
-          "step \(step), gradient \(index): \(values[index]), expected \(sum) from \(contributions)")
+          abs(Double(gradients.sum(index)) - Double(sum)) <= tolerance,
+          "step \(step), gradient \(index): \(gradients.sum(index)), expected \(sum) from \(contributions)")
       }
-      for value in values { fingerprint.add(value.bitPattern) }
+      for index in values.indices where index != broken { fingerprint.add(gradients.sum(index).bitPattern) }
+      gradients.update(step: step)
+      // One rank's failure is every rank's on its node; without shares all look at the same sums.
+      let failing = gradients.exchange.share != nil && step == 2 && rank % setting.nodeLimit == 0
+      let succeeded = try gradients.exchange.finishUpdate(succeeded: !failing)
+      try expect(
+        succeeded == (gradients.exchange.share == nil || step != 2), "step \(step): succeeded \(succeeded)")
+      let late = gradients.firstNotUpdated(step: step, updates: step + 1)
+      try expect(late == nil, "step \(step), parameter \(late ?? 0): not updated")
     }
   }
   try sumInHaste(communicator)
@@ -136,7 +192,7 @@ func checkGradients(_ communicator: any Communicator) throws {
   if rank == 0 { print("gradients ok ranks=\(size) route=\(route) fingerprint=\(fingerprint.value)") }
 }
 
-/// One bucket a step, read as soon as it is said to be summed, and written again: nobody may be late in either.
+/// One bucket a step, read as soon as it is said to be summed, updated, and written again: nobody may be late in any.
 func sumInHaste(_ communicator: any Communicator) throws {
   let size = communicator.size
   let gradients = try ProbeGradients(communicator, count: 1 << 18)
@@ -148,9 +204,13 @@ func sumInHaste(_ communicator: any Communicator) throws {
     try gradients.exchange.finish()
     let sum = Float(size * (round % 50) + size * (size - 1) / 2)
     let early = stride(from: 4095, to: gradients.values.count, by: 4096).first {
-      gradients.values[$0] != sum
+      gradients.sum($0) != sum
     }
     try expect(early == nil, "round \(round), gradient \(early ?? 0): not yet summed")
+    gradients.update(step: round)
+    _ = try gradients.exchange.finishUpdate(succeeded: true)
+    let late = gradients.firstNotUpdated(step: round, updates: round + 1)
+    try expect(late == nil, "round \(round), parameter \(late ?? 0): not updated")
   }
 }
 
@@ -184,5 +244,6 @@ func loseARank(_ communicator: any Communicator, killed: Bool) throws {
       }
     }
     try gradients.exchange.finish()
+    _ = try gradients.exchange.finishUpdate(succeeded: true)
   }
 }

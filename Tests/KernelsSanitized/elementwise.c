@@ -57,8 +57,9 @@ static void check_rows(int64_t rows, int64_t columns) {
 }
 
 /// Ranges of odd lengths; one of them, unless `broken` is negative, with an infinite gradient.
-static void check_momentum(int64_t ranges, int64_t broken) {
-  check_begin("momentum update of %lld ranges, %lld broken", (long long)ranges, (long long)broken);
+static void check_momentum(int64_t ranges, int64_t broken, int64_t ranks) {
+  check_begin("momentum update of %lld ranges, %lld broken, %lld ranks", (long long)ranges, (long long)broken,
+              (long long)ranks);
   while (check_next()) {
     ck_update_range_t *range = bytes(ranges * (int64_t)sizeof *range);
     int64_t total = 0;
@@ -66,10 +67,21 @@ static void check_momentum(int64_t ranges, int64_t broken) {
       range[i] = (ck_update_range_t){total, 1 + random_below(5000), i % 2 ? 2 : 1, i % 3 ? 1 : 0};
       total += padded(range[i].count);
     }
-    float *values = floats(total, NOISE), *gradients = floats(total, NOISE), *velocities = floats(total, NOISE);
-    if (broken >= 0) gradients[range[broken].offset + range[broken].count - 1] = INFINITY;
-    int64_t first = ck_momentum_update(range, ranges, values, gradients, velocities, 0.1f, 0.9f, 5e-4f);
+    float *values = floats(total, NOISE), *velocities = floats(total, NOISE);
+    const float *gradients[4];
+    float *replicas[4];
+    for (int64_t r = 0; r < ranks; r++) {
+      float *arena = floats(total, NOISE);
+      if (broken >= 0 && r == ranks - 1) arena[range[broken].offset + range[broken].count - 1] = INFINITY;
+      gradients[r] = arena;
+    }
+    for (int64_t r = 0; r < ranks - 1; r++) replicas[r] = floats(total, NOISE);
+    ck_update_t update = {.ranges = range, .rangeCount = ranges, .values = values, .velocities = velocities,
+                          .gradients = gradients, .gradientCount = ranks, .replicas = replicas,
+                          .replicaCount = ranks - 1};
+    int64_t first = ck_momentum_update(&update, 0.1f, 0.9f, 5e-4f);
     check_true(first == broken, "the index of the broken range");
+    for (int64_t r = 0; r < ranks - 1; r++) check_floats("replica", replicas[r], total, 8 * UNIT_ROUNDOFF);
     check_floats("velocities", velocities, total, 8 * UNIT_ROUNDOFF);
     check_floats("values", values, total, 8 * UNIT_ROUNDOFF);
     release_arrays();
@@ -101,10 +113,12 @@ static void run(void) {
   }
   check_rows(16, 4097);
   check_dropout(2, 40001);
-  check_momentum(0, -1);
-  check_momentum(1, -1);
-  check_momentum(9, -1);
-  check_momentum(9, 4);
+  check_momentum(0, -1, 1);
+  check_momentum(1, -1, 1);
+  check_momentum(9, -1, 1);
+  check_momentum(9, 4, 1);
+  check_momentum(9, -1, 2);
+  check_momentum(9, 4, 3);
   check_philox();
 }
 

@@ -84,4 +84,77 @@ import Testing
       #expect(relativeDifference(run.values, expected) < 1e-6, "\(run.set)")
     }
   }
+
+  @Test(
+    "ranks that share an update end with the bits of one that does it alone, in all replicas",
+    arguments: 1...4)
+  func shares(ranks: Int) {
+    // Lengths that the ranks' shares cut in the middle of parameters, blocks and vectors.
+    let shapes = [[300, 70], [7], [4096], [5001]]
+    func makeStore(_ arenas: ParameterArenas.Provider? = nil) -> ParameterStore {
+      let store = ParameterStore(
+        shapes.enumerated().map {
+          Parameter("p\($0)", shape: $1, learningRateMultiplier: Float($0 + 1), weightDecayMultiplier: 0.5)
+        }, arenas: arenas)
+      for (index, parameter) in store.parameters.enumerated() {
+        parameter.importValues(randomValues(parameter.count, seed: UInt64(index)))
+      }
+      return store
+    }
+    func gradients(_ store: ParameterStore, rank: Int, step: Int) -> [Float] {
+      var arena = [Float](repeating: 0, count: store.count)
+      for (index, parameter) in store.parameters.enumerated() {
+        let values = randomValues(parameter.count, seed: UInt64(1000 * rank + 100 * step + index))
+        arena.replaceSubrange(parameter.offset..<parameter.offset + parameter.count, with: values)
+      }
+      return arena
+    }
+    func arena(_ count: Int) -> UnsafeMutablePointer<Float> {
+      let raw = UnsafeMutableRawPointer.allocate(byteCount: 4 * count, alignment: 64)
+      let memory = raw.bindMemory(to: Float.self, capacity: count)
+      memory.initialize(repeating: 0, count: count)
+      return memory
+    }
+    let alone = makeStore()
+    let one = MomentumSGD(alone, momentum: 0.9, weightDecay: 0.01)
+    let velocities = arena(alone.count)
+    let stores = (0..<ranks).map { _ in
+      makeStore { ParameterArenas(values: arena($0), gradients: arena($0), velocities: velocities) }
+    }
+    let vectors = alone.count / 16
+    let optimizers = stores.enumerated().map { rank, store in
+      MomentumSGD(
+        store, momentum: 0.9, weightDecay: 0.01,
+        share: UpdateShare(
+          range: rank * vectors / ranks * 16..<(rank + 1) * vectors / ranks * 16,
+          gradients: stores.map { UnsafePointer($0.gradients.baseAddress) },
+          replicas: stores.indices.filter { $0 != rank }.map { stores[$0].values.baseAddress }))
+    }
+    for step in 1...2 {
+      let all = (0..<ranks).map { gradients(alone, rank: $0, step: step) }
+      for index in 0..<alone.count {
+        alone.gradients[index] = all.dropFirst().reduce(all[0][index]) { $0 + $1[index] }
+        for rank in 0..<ranks { stores[rank].gradients[index] = all[rank][index] }
+      }
+      #expect(one.update(learningRate: 0.1) == nil)
+      for optimizer in optimizers { #expect(optimizer.update(learningRate: 0.1) == nil) }
+    }
+    for store in stores {
+      #expect(store.values.map(\.bitPattern) == alone.values.map(\.bitPattern))
+    }
+    #expect(Array(UnsafeBufferPointer(start: velocities, count: alone.count)) == Array(one.velocities))
+
+    // A gradient that is not finite is found by the rank whose share it lies in, and its surroundings stay.
+    let last = alone.parameters[3].offset + 5000
+    stores[0].gradients[last] = .infinity
+    let before = stores[0].values[last - 1]
+    let found = optimizers.map { $0.update(learningRate: 0.1) }
+    #expect(found.dropLast().allSatisfy { $0 == nil } && found.last??.name == "p3")
+    #expect(stores[0].values[last - 1] == before && stores[0].values.allSatisfy(\.isFinite))
+    for store in stores {
+      store.values.baseAddress!.deallocate()
+      store.gradients.baseAddress!.deallocate()
+    }
+    velocities.deallocate()
+  }
 }

@@ -30,13 +30,13 @@ public struct Architecture: Sendable {
 
   /// Builds the network; its parameters are zero until `Network.initialize`.
   ///
-  /// - Parameter gradientStorage: see `ParameterStore`.
+  /// - Parameter arenas: see `ParameterStore`.
   public func build(
-    _ options: NetworkOptions, gradientStorage: ((_ count: Int) -> UnsafeMutablePointer<Float>)? = nil
+    _ options: NetworkOptions, arenas: ParameterArenas.Provider? = nil
   ) -> Network {
     let builder = layers(options)
     let network = Network(
-      name: name, inputShape: builder.inputShape, layers: builder.layers, gradientStorage: gradientStorage)
+      name: name, inputShape: builder.inputShape, layers: builder.layers, arenas: arenas)
     network.fuseRectifiers()
     return network
   }

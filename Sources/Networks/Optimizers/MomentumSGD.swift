@@ -14,47 +14,59 @@ public final class MomentumSGD {
   public let momentum: Float
   /// Pull towards zero, before the parameters' multipliers.
   public let weightDecay: Float
+  /// All v, in the order of the arena (a parameter's lie at its offset); a checkpoint keeps them.
+  public let velocities: UnsafeMutableBufferPointer<Float>
   private let store: ParameterStore
-  private let velocityArena: AlignedBuffer<Float>
+  private let share: UpdateShare
+  private let ownedVelocities: AlignedBuffer<Float>
   private let ranges: [ck_update_range_t]
 
   // Floats in one piece of work; a multiple of 16, so that no two threads share a cache line.
   private static let pieceLength = 16384
 
   /// Zero velocities for the parameters of a store. Their multipliers are read here, once.
-  public init(_ store: ParameterStore, momentum: Float = 0.9, weightDecay: Float = 5e-4) {
+  /// - Parameter share: what this rank does of each update; by default all of it.
+  public init(
+    _ store: ParameterStore, momentum: Float = 0.9, weightDecay: Float = 5e-4, share: UpdateShare? = nil
+  ) {
     self.store = store
     self.momentum = momentum
     self.weightDecay = weightDecay
-    velocityArena = AlignedBuffer(count: store.count)
-    var ranges: [ck_update_range_t] = []
-    for parameter in store.parameters {
-      for first in stride(from: 0, to: parameter.storedCount, by: Self.pieceLength) {
-        ranges.append(
-          ck_update_range_t(
-            offset: Int64(parameter.offset + first),
-            count: Int64(min(Self.pieceLength, parameter.storedCount - first)),
-            learningRateMultiplier: parameter.learningRateMultiplier,
-            weightDecayMultiplier: parameter.weightDecayMultiplier))
+    ownedVelocities = AlignedBuffer(count: store.velocityArena == nil ? store.count : 0)
+    velocities = UnsafeMutableBufferPointer(
+      start: store.velocityArena ?? ownedVelocities.pointer, count: store.count)
+    let share =
+      share
+      ?? UpdateShare(
+        range: 0..<store.count, gradients: [UnsafePointer(store.gradients.baseAddress)], replicas: [])
+    self.share = share
+    ranges = store.parameters.flatMap { parameter in
+      let mine = (parameter.offset..<parameter.offset + parameter.storedCount).clamped(to: share.range)
+      return stride(from: mine.lowerBound, to: mine.upperBound, by: Self.pieceLength).map {
+        ck_update_range_t(
+          offset: Int64($0), count: Int64(min(Self.pieceLength, mine.upperBound - $0)),
+          learningRateMultiplier: parameter.learningRateMultiplier,
+          weightDecayMultiplier: parameter.weightDecayMultiplier)
       }
     }
-    self.ranges = ranges
   }
 
-  /// All v, in the order of the arena (a parameter's lie at its offset); a checkpoint keeps them.
-  public var velocities: UnsafeMutableBufferPointer<Float> {
-    UnsafeMutableBufferPointer(start: velocityArena.pointer, count: velocityArena.count)
-  }
-
-  /// One step down the gradients of the store.
+  /// This rank's share of one step down the gradients.
   ///
-  /// A piece of the arena with a gradient that is NaN or infinite is left as it is, so that the values stay finite.
-  /// - Returns: the parameter that holds the first such gradient, or nil if all are finite.
+  /// Where a gradient is NaN or infinite the arena is left as it is, so that the values stay finite.
+  /// - Returns: the parameter that holds the first such gradient of this rank's share, or nil if all are finite.
   public func update(learningRate: Float) -> Parameter? {
-    let broken = ranges.withUnsafeBufferPointer {
-      ck_momentum_update(
-        $0.baseAddress, Int64($0.count), store.values.baseAddress, store.gradients.baseAddress,
-        velocityArena.pointer, learningRate, momentum, weightDecay)
+    let broken = ranges.withUnsafeBufferPointer { ranges in
+      share.gradients.withUnsafeBufferPointer { gradients in
+        share.replicas.withUnsafeBufferPointer { replicas in
+          var update = ck_update_t(
+            ranges: ranges.baseAddress, rangeCount: Int64(ranges.count), values: store.values.baseAddress,
+            velocities: velocities.baseAddress, gradients: gradients.baseAddress,
+            gradientCount: Int64(gradients.count), replicas: replicas.baseAddress,
+            replicaCount: Int64(replicas.count))
+          return ck_momentum_update(&update, learningRate, momentum, weightDecay)
+        }
+      }
     }
     guard broken >= 0 else { return nil }
     let offset = Int(ranges[Int(broken)].offset)
