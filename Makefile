@@ -24,6 +24,9 @@ PEER_PYTHON ?= $(PEER_FOLDER)/bin/python
 PEER_OPTIONS ?=
 PEER_RESULTS ?= runs/peer.jsonl
 
+# A Python that has TensorBoard, for the tests that let it read event files.
+TENSORBOARD_FOLDER = .build-tensorboard
+
 # Expanded only where a built icnn is used.
 ICNN = $$($(SWIFT) build -c release $(BUILD_OPTIONS) --show-bin-path)/icnn
 
@@ -98,6 +101,26 @@ peer-environment:
 check-benchmarks:
 	python3 -B -m unittest discover --start-directory Benchmarks
 	python3 -B -m unittest discover --start-directory Benchmarks/peer
+
+# Python packages go into a folder of their own, from PyPI. Without it the tests on TensorBoard are skipped.
+.PHONY: tensorboard-environment
+tensorboard-environment:
+	@$(TENSORBOARD_FOLDER)/bin/python -c 'import tensorboard' 2>/dev/null || { \
+	  python3 -m venv $(TENSORBOARD_FOLDER) && \
+	  $(TENSORBOARD_FOLDER)/bin/python -m pip install --quiet \
+	    --requirement Tests/TrainingTests/TensorBoard/requirements.txt; }
+
+# Writes Event.pb.swift anew after a change of Event.proto; wants protoc (Debian's protobuf-compiler). The generator is
+# built from the very version of swift-protobuf that icnn is linked with.
+PROTOBUF_PACKAGE = .build/checkouts/swift-protobuf
+PROTOBUF_BUILD = $(SWIFT) build -c release --package-path $(PROTOBUF_PACKAGE) --scratch-path .build-protobuf \
+  --product protoc-gen-swift
+.PHONY: protobuf
+protobuf: toolchain
+	$(SWIFT) package resolve
+	$(PROTOBUF_BUILD)
+	protoc --plugin=protoc-gen-swift=$$($(PROTOBUF_BUILD) --show-bin-path)/protoc-gen-swift \
+	  --proto_path=Sources/Training/TensorBoard --swift_out=Sources/Training/TensorBoard Event.proto
 
 FORMATTED = Sources Tests Package.swift
 

@@ -17,6 +17,8 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
     .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+    .package(url: "https://github.com/apple/swift-protobuf", exact: "1.39.0"),
+    .package(url: "https://github.com/hummingbird-project/swift-mustache", exact: "2.1.1"),
   ],
   targets: [
     .systemLibrary(
@@ -38,11 +40,19 @@ let package = Package(
       swiftSettings: communicationSettings),
     .target(
       name: "Training",
-      dependencies: ["Networks", "Datasets", "Communication", "Tensors", "CXXHash", "Yams"],
+      dependencies: [
+        "Networks", "Datasets", "Communication", "Tensors", "CXXHash", "Yams",
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ],
+      exclude: ["TensorBoard/Event.proto"],
       swiftSettings: swiftSettings),
     .target(
-      name: "Interpretability", dependencies: ["Networks", "Datasets", "Tensors"],
-      swiftSettings: swiftSettings),
+      name: "Interpretability",
+      dependencies: [
+        "Networks", "Datasets", "Tensors", .product(name: "Mustache", package: "swift-mustache"),
+      ],
+      // Inside the executable: a copied icnn writes reports wherever it runs.
+      resources: [.embedInCode("Report/Page")], swiftSettings: swiftSettings),
     .executableTarget(
       name: "icnn",
       dependencies: [
@@ -81,6 +91,7 @@ let package = Package(
       dependencies: [
         "Training", "Networks", "Datasets", "Communication", "Tensors", "TestSupport", "AllocationCounter",
       ],
+      exclude: ["TensorBoard/requirements.txt"], resources: [.copy("TensorBoard/read_events.py")],
       swiftSettings: swiftSettings),
     .testTarget(
       name: "InterpretabilityTests",

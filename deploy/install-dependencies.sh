@@ -3,6 +3,8 @@
 #
 #   deploy/install-dependencies.sh             to build and to run: headers, pkg-config, MPI
 #   deploy/install-dependencies.sh --runtime   to run a built icnn: shared libraries and mpirun only
+#   deploy/install-dependencies.sh --checks    to build and to run everything that .ci/run does: also a browser for the
+#                                              reports, Python for TensorBoard, shellcheck
 #
 # A Swift toolchain is expected to be there already (https://www.swift.org/install/linux).
 set -eu
@@ -30,16 +32,28 @@ build_packages='
   libpng-dev
   libxxhash-dev
 '
+check_packages='
+  chromium
+  chromium-driver|chromium-chromedriver
+  python3-venv
+  shellcheck
+'
 
 usage() {
-  echo "usage: $0 [--runtime]" >&2
+  echo "usage: $0 [--runtime | --checks]" >&2
   exit 64
 }
 
 packages=$build_packages
 case $# in
   0) ;;
-  1) if [ "$1" = --runtime ]; then packages=$runtime_packages; else usage; fi ;;
+  1)
+    case $1 in
+      --runtime) packages=$runtime_packages ;;
+      --checks) packages="$build_packages $check_packages" ;;
+      *) usage ;;
+    esac
+    ;;
   *) usage ;;
 esac
 

@@ -37,6 +37,7 @@ public final class Trainer {
   private let baseLearningRate: Double
   private let run: RunFolder?
   private let log: MetricsLog?
+  private let tensorBoard: TensorBoardWriter?
   private let validationLoader: BatchLoader
   private var lastCheckpointStep = -1
   private var checkpointFailure: CheckpointError?
@@ -103,6 +104,9 @@ public final class Trainer {
     schedule = configuration.learningRateSchedule()
     baseLearningRate = configuration.learningRate ?? architecture.learningRate
     log = run.map { MetricsLog(path: $0.metrics) { console.warning($0) } }
+    tensorBoard = run.map {
+      TensorBoardWriter(folder: $0.path, firstStep: (checkpoint?.state.step ?? 0) + 1) { console.warning($0) }
+    }
 
     try restore(checkpoint)
     try requireAgreement()
@@ -166,6 +170,9 @@ public final class Trainer {
     // The rate shown is a running mean, so that the time left does not jump.
     stepSeconds = stepSeconds == 0 ? report.times.total : 0.95 * stepSeconds + 0.05 * report.times.total
     log?.write(report)
+    if report.step == 1 || report.step % TensorBoardWriter.stepInterval == 0 || report.step == totalSteps {
+      tensorBoard?.write(report)
+    }
     onStep(report)
     console.progress { report.progressLine(totalSteps: totalSteps, stepSeconds: stepSeconds) }
     return report
@@ -173,6 +180,9 @@ public final class Trainer {
 
   private func validate() throws {
     validationLoader.start(epoch: 1, throughEpoch: 1)
+    let sampler = tensorBoard.flatMap { _ in FeatureMapSampler(network, data.preprocessing) }
+    network.observer = sampler
+    defer { network.observer = nil }
     let result = try evaluator.run(validationLoader)
     lastValidation = result
     let done = step.context.step
@@ -184,6 +194,12 @@ public final class Trainer {
         "accuracy": .number(result.accuracy), "binary_accuracy": .number(result.binaryAccuracy),
         "images": .integer(result.imageCount),
       ])
+    if let tensorBoard {
+      tensorBoard.write(result, step: done)
+      tensorBoard.write(network, step: done)
+      if let sampler { tensorBoard.write(sampler, step: done) }
+      tensorBoard.flush()
+    }
     console.line(
       "epoch \(epoch): validation accuracy \(result.accuracy.fixed(4)), loss \(result.loss.fixed(4)) "
         + "(step \(done)/\(totalSteps))")
@@ -197,6 +213,7 @@ public final class Trainer {
   /// are not finite end it on all ranks.
   private func save() throws {
     let done = step.context.step
+    tensorBoard?.flush()
     guard done != lastCheckpointStep else { return }
     var failure: CheckpointError?
     if let run {
