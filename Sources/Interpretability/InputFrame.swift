@@ -29,4 +29,9 @@ public struct InputFrame: Sendable, Equatable {
   func toImage(_ pixel: Int, extent: Int) -> Double {
     (Double(pixel + offset) + 0.5) / Double(resizedSide) * Double(extent)
   }
+
+  /// From a coordinate of the input to the image; both continuous.
+  func toImage(_ coordinate: Double, extent: Int) -> Double {
+    (coordinate + Double(offset)) / Double(resizedSide) * Double(extent)
+  }
 }

@@ -9,6 +9,8 @@ struct Evaluation: Encodable {
   let result: EvaluationResult
   /// nil with `--accuracy-only`.
   let metrics: FilterMetrics?
+  /// What the metrics rest on.
+  let records: FilterRecords?
 
   /// Opens the data and runs the network over it, once or as often as the metrics need. All ranks call it.
   init(
@@ -19,6 +21,7 @@ struct Evaluation: Encodable {
     guard !measuring.accuracyOnly else {
       result = try trained.evaluate(opened, split: split, communicator, console)
       metrics = nil
+      records = nil
       return
     }
     let study = try onAllRanks(communicator) {
@@ -30,10 +33,11 @@ struct Evaluation: Encodable {
         RankGather(rank: communicator.rank, rankCount: communicator.size) { try communicator.allGather($0) })
     }
     var first: EvaluationResult?
-    metrics = try study.run { observer in
+    let (records, metrics) = try study.run { observer in
       let result = try trained.evaluate(opened, split: split, communicator, console, observer: observer)
       if first == nil { first = result }
-    }.1
+    }
+    (self.records, self.metrics) = (records, metrics)
     guard let first else { preconditionFailure("FilterStudy ran no pass") }
     result = first
   }

@@ -25,6 +25,8 @@ struct PlantedMaps {
   var parts: [[PartAnnotation]]
   /// Masks by their path.
   var masks: [String: [UInt8]] = [:]
+  /// Bytes of every image file; the maps do not depend on them.
+  var imageBytes: [UInt8] = [0]
   /// A mask stage follows the ReLU.
   var isMasked = false
   var options = FilterMetrics.Options()
@@ -47,7 +49,7 @@ struct PlantedMaps {
     var lines = ""
     for image in 0..<imageCount {
       let path = "images/\(classNames[labels[image]])/\(String(format: "%05d", image)).png"
-      files[path] = [0]
+      files[path] = imageBytes
       let json: [String: Any] = [
         "image": path, "split": "val", "width": inputSide, "height": inputSide,
         "parts": try JSONSerialization.jsonObject(with: JSONEncoder().encode(parts[image])),
