@@ -15,7 +15,7 @@ import Testing
       maps[image * 3 * side * side + image % (side * side)] = Double(1 + image)
       maps[image * 3 * side * side] += 0.25
     }
-    maps[((images - 1) * 3 + 2) * side * side + 5] = 2
+    maps[((images - 1) * 3 + 2) * side * side + min(5, side * side - 1)] = 2
     var planted = PlantedMaps(maps, images: images, filters: 3, side: side, stride: 8)
     planted.isMasked = true
     planted.options.records.tailProbability = 0.05
