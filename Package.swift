@@ -94,8 +94,9 @@ let package = Package(
       exclude: ["TensorBoard/requirements.txt"], resources: [.copy("TensorBoard/read_events.py")],
       swiftSettings: swiftSettings),
     .testTarget(
-      name: "InterpretabilityTests", dependencies: ["Interpretability", "Datasets", "TestSupport"],
-      swiftSettings: swiftSettings),
+      name: "InterpretabilityTests",
+      dependencies: ["Interpretability", "Networks", "Datasets", "Communication", "Tensors", "TestSupport"],
+      resources: [.copy("Golden")], swiftSettings: swiftSettings),
     .testTarget(
       name: "DistributedTests", dependencies: ["icnn", "Communication", "TestSupport"],
       swiftSettings: swiftSettings),

@@ -52,7 +52,9 @@ public final class GradientExchange {
 
   /// The arenas of a training, `count` floats each, zeroed, aligned to 64 bytes.
   public struct Memory {
+    /// What layers write in backward.
     public let gradients: UnsafeMutablePointer<Float>
+    /// This rank's parameters.
     public let values: UnsafeMutablePointer<Float>
     /// One for all ranks of a node.
     public let velocities: UnsafeMutablePointer<Float>

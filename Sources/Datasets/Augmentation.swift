@@ -36,6 +36,9 @@ public struct Augmentation: Codable, Sendable, Equatable {
     Int((Float(imageSize) * (1 + cropMargin)).rounded())
   }
 
+  /// Pixels left out on each side of the resized image in the centre window; rounded down.
+  public func centreOffset(imageSize: Int) -> Int { (resizedSide(imageSize: imageSize) - imageSize) / 2 }
+
   /// What happens to one image.
   struct Draw: Equatable {
     /// Top-left corner and side of the window, in pixels of the resized image.
@@ -47,7 +50,7 @@ public struct Augmentation: Codable, Sendable, Equatable {
 
   /// The centre window.
   func centered(imageSize: Int) -> Draw {
-    let offset = Float((resizedSide(imageSize: imageSize) - imageSize) / 2)
+    let offset = Float(centreOffset(imageSize: imageSize))
     return Draw(x: offset, y: offset, side: Float(imageSize))
   }
 

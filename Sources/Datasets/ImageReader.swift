@@ -17,6 +17,9 @@ public final class ImageReader {
     workspace.resized = [Float](repeating: 0, count: side * side * 3)
   }
 
+  /// Extent of the image that was read last, in pixels, turned as a camera's note says.
+  public var extent: (width: Int, height: Int) { (workspace.image.width, workspace.image.height) }
+
   /// Reads a JPEG or PNG file into the first image of `input`, [N, 3, imageSize, imageSize], interleaved.
   ///
   /// - Throws: `DatasetError.unreadable` if it is not there, `.badImages` if it is no image.

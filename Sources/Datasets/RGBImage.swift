@@ -3,7 +3,7 @@ public struct RGBImage: Sendable, Equatable {
   /// Extent in pixels.
   public internal(set) var width: Int, height: Int
   /// [height, width, 3] in the order R, G, B.
-  public internal(set) var pixels: [UInt8]
+  public package(set) var pixels: [UInt8]
 
   /// A black image.
   public init(width: Int, height: Int) {

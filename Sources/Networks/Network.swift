@@ -101,20 +101,22 @@ public final class Network {
   }
 
   /// Gradient of the logits → gradients of all parameters, layer by layer from the last to the first. Follows a forward
-  /// in training mode, which it uses up.
+  /// in training or attribution mode, which it uses up.
   ///
+  /// - Parameter lowest: the last layer to be gone through; by default the first one.
   /// - Parameter onGradientsReady: called after each layer with the arena offset from which on all gradients are
   ///   final; it never grows.
   public func backward(
-    _ logitGradient: Tensor, _ context: StepContext, onGradientsReady: (_ offset: Int) throws -> Void
+    _ logitGradient: Tensor, _ context: StepContext, downTo lowest: Int = 0,
+    onGradientsReady: (_ offset: Int) throws -> Void
   ) throws {
-    guard let plan = memory.current, plan.isTraining else {
-      preconditionFailure("\(name): backward without a forward in training mode")
+    guard let plan = memory.current, plan.hasBackward else {
+      preconditionFailure("\(name): backward without a forward that keeps activations")
     }
     var dy = logitGradient
     var readyOffset = store.count
     var index = layers.count
-    while index > 0 {
+    while index > lowest {
       index -= 1
       let layer = layers[index]
       observer?.willBackward(layer)
@@ -132,7 +134,7 @@ public final class Network {
     }
     context.gradientPool.place = nil
     if dy !== logitGradient { context.gradientPool.giveBack(dy) }
-    if readyOffset > 0 { try onGradientsReady(0) }
+    if lowest == 0 && readyOffset > 0 { try onGradientsReady(0) }
   }
 
   /// Runs the forward of some layers again, whose outputs have made room for others.

@@ -3,10 +3,17 @@ import Tensors
 /// What the layers must know of the step they are in. One object lives as long as the training; its fields are
 /// set anew for every batch.
 public final class StepContext {
-  /// Training: dropout, batch statistics, filter loss. Evaluation: running statistics, masks on, no filter loss.
-  public enum Mode: Sendable { case training, evaluation }
+  /// What a pass is for.
+  public enum Mode: Sendable {
+    /// Dropout, batch statistics, filter loss; a backward follows.
+    case training
+    /// Running statistics, masks on, no filter loss; nothing is kept.
+    case evaluation
+    /// The function of evaluation, kept so that a backward can follow: gradients of what the network says.
+    case attribution
+  }
 
-  /// Training or evaluation.
+  /// Training, evaluation or attribution.
   public var mode = Mode.training
   /// Seed of the run; with `epoch` and `sampleKeys` it names every random stream.
   public var seed: UInt64 = 1
@@ -50,4 +57,6 @@ public final class StepContext {
 
   /// True while training.
   public var isTraining: Bool { mode == .training }
+  /// True if layers must keep what backward needs.
+  public var hasBackward: Bool { mode != .evaluation }
 }

@@ -8,7 +8,7 @@ public struct RandomSource: RandomNumberGenerator, Sendable {
   /// What a stream is for; streams of different purposes never meet.
   public enum Purpose: UInt8, Sendable {
     case initialization = 1
-    case permutation, augmentation, dropout, synthesis, test, filterTypes
+    case permutation, augmentation, dropout, synthesis, test, filterTypes, evaluation
   }
 
   private let key: UInt64

@@ -38,7 +38,10 @@ public final class Predictor {
 
   private let trained: TrainedNetwork
   private let reader: ImageReader
-  private let input: Tensor
+  /// The last image as the network sees it, [1, 3, H, W], interleaved.
+  public let input: Tensor
+  /// Its extent in the file, in pixels.
+  public var extent: (width: Int, height: Int) { reader.extent }
 
   /// A predictor with the preprocessing that the network was trained with.
   public init(_ trained: TrainedNetwork) {

@@ -29,12 +29,11 @@ public struct TrainedNetwork {
     context.categoryCount = state.classNames.count
   }
 
-  /// Evaluates one split of a data set, shared among the ranks.
+  /// Opens a data set to be looked at by this network. All ranks call it.
   ///
   /// - Throws: `CheckpointError.mismatch` if the data set has other classes.
-  public func evaluate(
-    data: String, split: Split, _ communicator: any Communicator, _ console: Console
-  ) throws -> EvaluationResult {
+  public func open(data: String, _ communicator: any Communicator, _ console: Console) throws -> TrainingData
+  {
     var configuration = state.configuration
     configuration.data = data
     let opened = try TrainingData(
@@ -45,14 +44,40 @@ public struct TrainedNetwork {
         path: directory,
         reason: "its classes are \(state.classNames), those of \(data) are \(opened.task.classNames)")
     }
+    return opened
+  }
+
+  /// The images of a split in the order in which they are evaluated.
+  public func entries(_ split: Split, of data: TrainingData) -> [LearningTask.Entry] {
+    (split == .validation ? data.task : data.task.validatingOnTraining).validation
+  }
+
+  /// Evaluates one split of a data set, shared among the ranks.
+  ///
+  /// - Parameter observer: sees every layer's output meanwhile.
+  public func evaluate(
+    _ data: TrainingData, split: Split, _ communicator: any Communicator, _ console: Console,
+    observer: (any LayerObserver)? = nil
+  ) throws -> EvaluationResult {
+    let configuration = state.configuration
     if communicator.size > 1 { context.exchange = RankStatistics(communicator) }
-    let loader = opened.evaluationLoader(split, configuration, communicator)
+    let loader = data.evaluationLoader(split, configuration, communicator)
     loader.start(epoch: 1, throughEpoch: 1)
+    network.observer = observer
+    defer { network.observer = nil }
     let evaluator = Evaluator(
       network, configuration.taskLoss(outputs: state.outputs), context, communicator,
       classNames: state.classNames)
+    let total = loader.sampler.entryCount
+    let began = ContinuousClock.now
     return try evaluator.run(loader) { images in
-      console.progress { "evaluated \(images) images" }
+      console.progress {
+        // Rank 0 tells of its own share; the others keep pace.
+        let done = min(images * communicator.size, total)
+        let rate = Double(done) / max((ContinuousClock.now - began).inSeconds, 1e-9)
+        return "evaluated \(done) of \(total) images, \(rate.fixed(1)) images/s, "
+          + "\((Double(total - done) / rate).fixed(0)) s left"
+      }
     }
   }
 }

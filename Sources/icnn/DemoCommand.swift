@@ -9,7 +9,8 @@ struct DemoCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "demo",
     abstract:
-      "The whole story in minutes on built-in images: ordinary and interpretable, one process and two ranks.")
+      "The whole story in minutes on built-in images: ordinary and interpretable, one process and two ranks, a report."
+  )
 
   @Option(help: ArgumentHelp("Folder for data and runs.", valueName: "dir")) var output = "icnn-demo"
   @Option(help: "Passes over the training images.") var epochs = 6
@@ -62,9 +63,25 @@ struct DemoCommand: ParsableCommand {
       let accuracy = try Checkpoint.open(folder).state.validationAccuracy ?? 0
       rows.append(row(run.title, "accuracy \(accuracy.fixed(3)) in \(seconds.fixed(0)) s"))
     }
+    print("\n== what the filters learned")
+    let report = output + "/report.html"
+    try write(report, data: data)
     print("\n" + rows.joined(separator: "\n"))
-    print("\nLook further:  icnn evaluate --checkpoint \(output)/interpretable --data \(data)")
+    print("\nOpen \(report) in a browser: every filter, both networks, every mistake.")
+    print("Look further:  icnn evaluate --checkpoint \(output)/interpretable --data \(data)")
     print("               icnn info \(output)/interpretable")
+  }
+
+  /// The report on both networks of one process.
+  private func write(_ report: String, data: String) throws {
+    guard let launcher = try Launcher(Launcher.Job(ranks: 1, isOversubscribed: true)) else { return }
+    let arguments = [
+      "report", "--checkpoint", output + "/interpretable", "--compare", output + "/ordinary", "--data", data,
+      "--output", report,
+    ]
+    print(launcher.description(arguments))
+    let code = try launcher.run(arguments)
+    guard code == 0 else { throw ExitError(code: code, "the demo's report ended with code \(code)") }
   }
 
   /// Removes what an earlier demo left; anything that is no run is somebody's own.

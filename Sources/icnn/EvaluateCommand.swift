@@ -10,13 +10,19 @@ extension Split: ExpressibleByArgument {}
 struct EvaluateCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "evaluate",
-    abstract: "Accuracy and confusion of a checkpoint on a data set, also under mpirun.")
+    abstract: "Accuracy of a checkpoint on a data set, and what its filters learned; also under mpirun.",
+    discussion: """
+      Location instability, part interpretability, purity and the entropies of the filter loss, each beside what \
+      ignorance would get; docs/Metrics.md explains them. What the data set's annotations do not allow is left out \
+      and named. The figures do not depend on the number of ranks.
+      """)
 
   @Option(help: ArgumentHelp("Checkpoint, or a run whose newest one is meant.", valueName: "path"))
   var checkpoint: String
   @Option(help: ArgumentHelp("Data set.", valueName: "dir")) var data: String
   @Option(help: "train or val.") var split: Split = .validation
   @Flag(help: "Print JSON.") var json = false
+  @OptionGroup(title: "Filters") var metrics: MetricsOptions
   @OptionGroup var threads: ThreadOptions
 
   func run() throws {
@@ -26,30 +32,16 @@ struct EvaluateCommand: ParsableCommand {
       let trained = try onAllRanks(communicator) {
         try TrainedNetwork(checkpoint) { console.warning("passed over: \($0)") }
       }
-      let result = try trained.evaluate(data: data, split: split, communicator, console)
+      let evaluation = try Evaluation(trained, data: data, split: split, metrics, communicator, console)
       guard communicator.rank == 0 else { return 0 }
       if json {
         let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys]
-        print(String(decoding: try encoder.encode(result), as: UTF8.self))
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        print(String(decoding: try encoder.encode(evaluation), as: UTF8.self))
       } else {
-        print(table(result))
+        print(EvaluationTable(evaluation).text)
       }
       return 0
     }
-  }
-
-  private func table(_ result: EvaluationResult) -> String {
-    let width = max(8, (result.classNames.map(\.count).max() ?? 0) + 1)
-    let cell = { (text: String) in String(repeating: " ", count: max(1, width - text.count)) + text }
-    var lines = [
-      "images \(result.imageCount), accuracy \(result.accuracy.fixed(4)), loss \(result.loss.fixed(4))", "",
-      cell("true") + result.classNames.map(cell).joined() + cell("correct"),
-    ]
-    for (index, name) in result.classNames.enumerated() {
-      let accuracy = result.classAccuracies[index].map { $0.fixed(3) } ?? "-"
-      lines.append(cell(name) + result.confusion[index].map { cell(String($0)) }.joined() + cell(accuracy))
-    }
-    return lines.joined(separator: "\n")
   }
 }

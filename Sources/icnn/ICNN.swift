@@ -19,7 +19,8 @@ struct ICNN: ParsableCommand {
       """,
     version: Version.current,
     subcommands: [
-      TrainCommand.self, EvaluateCommand.self, PredictCommand.self, InfoCommand.self, DoctorCommand.self,
+      TrainCommand.self, EvaluateCommand.self, PredictCommand.self, ReportCommand.self, InfoCommand.self,
+      DoctorCommand.self,
       BenchCommand.self, DataCommand.self, DemoCommand.self, LaunchCommand.self,
     ])
 

@@ -70,6 +70,36 @@ import Testing
     }
   }
 
+  @Test("filters that cannot be measured as asked; data without annotations")
+  func metrics() throws {
+    try withData { data, run in
+      try expect(0, from: Program.training(run, data: data, "--steps", "2"))
+      let evaluate = ["evaluate", "--checkpoint", run, "--data", data]
+      try expect(
+        64, "no convolution of that name – classifier.1", "features.18",
+        from: evaluate + ["--layer", "classifier.1"])
+      try expect(
+        64, "no image of the split shows the part – horn", "head", from: evaluate + ["--parts", "head,horn"])
+      try expect(64, "--top 1", from: evaluate + ["--top", "1"])
+      try expect(64, "--tail-probability 2.0", from: evaluate + ["--tail-probability", "2"])
+      try expect(64, "divisor", from: evaluate + ["--divisor", "m"])
+
+      let accuracy = try Program.run(evaluate + ["--accuracy-only"])
+      #expect(accuracy.exitCode == 0 && !accuracy.stdout.contains("instability"))
+      let all = try Program.run(evaluate + ["--upscaling", "bilinear", "--divisor", "population"])
+      #expect(
+        all.exitCode == 0 && all.stdout.contains("location instability") && !all.stdout.contains("left out"))
+
+      try FileManager.default.removeItem(atPath: data + "/annotations.jsonl")
+      let without = try Program.run(evaluate + ["--no-entropies"])
+      #expect(without.exitCode == 0, "\(without.stderr)")
+      #expect(
+        without.stdout.contains("left out: location_instability: no image of the split has annotated parts"))
+      #expect(
+        without.stdout.contains("left out: entropies: not asked for") && without.stdout.contains("purity"))
+    }
+  }
+
   @Test("a checkpoint with a flipped bit or cut short: the one before is used, and named")
   func damagedCheckpoint() throws {
     try Program.withFolder { folder in

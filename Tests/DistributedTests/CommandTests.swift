@@ -47,7 +47,9 @@ import Testing
       let table = try Program.run(["evaluate", "--checkpoint", run, "--data", Program.data])
       #expect(table.exitCode == 0 && table.stdout.contains("images 8, accuracy "))
       // Under the head a line per class: its name, how often it was taken for which, how often rightly.
-      let lines = table.stdout.split(separator: "\n").suffix(confusion.count)
+      let lines = table.stdout.split(separator: "\n").drop { !$0.hasPrefix("true ") }.dropFirst()
+        .prefix(confusion.count)
+      try #require(lines.count == confusion.count)
       for (index, line) in lines.enumerated() {
         let words = line.split(separator: " ").dropFirst()
         #expect(words.dropLast().map { Int($0) } == confusion[index].map { $0 })

@@ -41,6 +41,36 @@ struct EquivalenceTests {
     }
   }
 
+  @Test("N ranks find the same metrics, to the last digit", arguments: ["paper", "ordinary"])
+  func evaluations(kind: String) throws {
+    try Program.withFolder { folder in
+      let run = folder + "/run"
+      let training = Program.training(run, "--steps", "8") + (kind == "ordinary" ? ["--ordinary"] : [])
+      #expect(try Program.run(training).exitCode == 0)
+      let outputs = try (1...3).map { ranks in
+        let outcome = try Program.run(
+          ranks: ranks,
+          [
+            "evaluate", "--checkpoint", run, "--data", Program.data, "--split", "train", "--json",
+            "--threads",
+            "1", "--tail-probability", "0.1",
+          ])
+        #expect(outcome.exitCode == 0, "\(outcome.stderr)")
+        return outcome.stdout
+      }
+      #expect(outputs[1] == outputs[0] && outputs[2] == outputs[0])
+      let result = try #require(
+        try JSONSerialization.jsonObject(with: Data(outputs[0].utf8)) as? [String: Any])
+      #expect((result["filters"] as? [Any])?.count == 192)
+      for name in ["location_instability", "part_interpretability", "purity", "accuracy"] {
+        #expect(result[name] is Double, "\(name)")
+      }
+      #expect((result["left_out"] as? [String: String])?.isEmpty == true)
+      let layer = (result["layer"] as? [String: Any])?["name"] as? String
+      #expect(layer == (kind == "ordinary" ? "features.18" : "interpretable.0"))
+    }
+  }
+
   @Test("a killed run, resumed, ends with the bits of an undisturbed one", arguments: [1, 2])
   func killed(ranks: Int) throws {
     try Program.withFolder { folder in

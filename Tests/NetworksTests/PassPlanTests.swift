@@ -24,7 +24,7 @@ import Testing
 
   @Test("training keeps what backward reads and shares the rest")
   func training() throws {
-    let plan = PassPlan(Self.layers(), input: Self.images, .interleaved, isTraining: true)
+    let plan = PassPlan(Self.layers(), input: Self.images, .interleaved, hasBackward: true)
     #expect(plan.outputs.count == 5)
     // x1, x2, x3, x4 and the logits; dx of the linear layer, the flatten, the convolution and the pooling.
     let blocks = plan.outputs.map { plan.places.blocks[$0.block] }
@@ -43,7 +43,7 @@ import Testing
 
   @Test("evaluation keeps an output until the next one is made")
   func evaluation() {
-    let plan = PassPlan(Self.layers(), input: Self.images, .interleaved, isTraining: false, segmentCount: 3)
+    let plan = PassPlan(Self.layers(), input: Self.images, .interleaved, hasBackward: false, segmentCount: 3)
     let blocks = plan.outputs.map { plan.places.blocks[$0.block] }
     #expect(blocks.map(\.lifetimes) == [[0...2], [2...3], [3...5], [5...6], [6...7]])
     #expect(plan.gradients.allSatisfy { $0 == nil } && plan.recomputed.allSatisfy { $0.isEmpty })
@@ -56,13 +56,13 @@ import Testing
     let pointwise = ConvolutionGeometry(inputChannels: 16, outputChannels: 16, kernel: 1)
     var layers = Self.layers()
     layers.insert(contentsOf: [Convolution("m", pointwise), ReLU("n")] as [any Layer], at: 2)
-    let plan = PassPlan(layers, input: Self.images, .interleaved, isTraining: true, segmentCount: 2)
+    let plan = PassPlan(layers, input: Self.images, .interleaved, hasBackward: true, segmentCount: 2)
     #expect(plan.recomputed == [0..<0, 0..<0, 0..<0, 0..<2] + Array(repeating: 0..<0, count: 5))
     #expect(plan.recomputedFloats == Self.map)
     // Loss at 9, backward of the pooling at 14, then two forwards, then backward of layers 3, 2, 1, 0.
     let blocks = plan.outputs.map { plan.places.blocks[$0.block] }
     #expect(blocks[0].lifetimes == [0...2, 15...19] && blocks[1].lifetimes == [2...17])
-    let whole = PassPlan(layers, input: Self.images, .interleaved, isTraining: true, segmentCount: 1)
+    let whole = PassPlan(layers, input: Self.images, .interleaved, hasBackward: true, segmentCount: 1)
     #expect(whole.recomputedFloats == 0 && whole.recomputed.allSatisfy { $0.isEmpty })
   }
 
@@ -77,7 +77,7 @@ import Testing
     }
     var layers = Self.layers()
     layers[4] = Unknown()
-    let plan = PassPlan(layers, input: Self.images, .interleaved, isTraining: true)
+    let plan = PassPlan(layers, input: Self.images, .interleaved, hasBackward: true)
     #expect(plan.outputs.count == 5 && plan.gradients[5] == nil && plan.gradients[4] != nil)
     // Its input lives until its backward, at 10.
     #expect(plan.places.blocks[plan.outputs[2].block].lifetimes == [3...10])

@@ -73,7 +73,7 @@ import Testing
     let layers = (0..<36).flatMap { [Convolution("\($0)", geometry), ReLU("r\($0)")] as [any Layer] }
     let input = Shape(batch: 1, channels: 16, height: 8, width: 8)
     let maps = [1, 2, 4, 6, 9, 36].map { count in
-      let plan = PassPlan(layers, input: input, .blocked, isTraining: true, segmentCount: count)
+      let plan = PassPlan(layers, input: input, .blocked, hasBackward: true, segmentCount: count)
       return plan.places.count / (16 * 64)
     }
     // All 36 outputs and a gradient; then one output per segment, those within one, dy and dx.

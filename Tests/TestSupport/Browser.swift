@@ -30,11 +30,8 @@ public final class Browser {
     else {
       throw Failure(description: "chromium or chromedriver is not installed")
     }
-    driver = try ProcessRun(chromedriver, ["--port=0"], timeoutSeconds: 300)
-    let started = /started successfully on port (\d+)/
-    guard driver.wait(until: { [driver] in driver.stdoutSoFar.contains(started) }),
-      let port = driver.stdoutSoFar.firstMatch(of: started).flatMap({ UInt16($0.1) })
-    else { throw Failure(description: "chromedriver does not start: \(driver.wait().stderr)") }
+    let (driver, port) = try Self.start(chromedriver)
+    self.driver = driver
     server = LoopbackHTTP(port: port)
     // Containers have neither user namespaces nor a large /dev/shm.
     let options: [String: Any] = [
@@ -51,6 +48,25 @@ public final class Browser {
       throw Failure(description: "no session: \(String(describing: result))")
     }
     session = "session/\(identifier)/"
+  }
+
+  /// The driver on a free port. It lets the system choose one for IPv4 and then wants the same for IPv6, which another
+  /// program may have taken: then it is asked again.
+  private static func start(_ chromedriver: URL) throws -> (driver: ProcessRun, port: UInt16) {
+    let started = /started successfully on port (\d+)/
+    var complaint = ""
+    for _ in 0..<8 {
+      let driver = try ProcessRun(chromedriver, ["--port=0"], timeoutSeconds: 300)
+      if driver.wait(until: { driver.stdoutSoFar.contains(started) }),
+        let port = driver.stdoutSoFar.firstMatch(of: started).flatMap({ UInt16($0.1) })
+      {
+        return (driver, port)
+      }
+      driver.signal(SIGKILL)
+      complaint = driver.wait().stderr
+      guard complaint.contains("Address already in use") else { break }
+    }
+    throw Failure(description: "chromedriver does not start: \(complaint)")
   }
 
   /// Loads a file and waits until it is complete.

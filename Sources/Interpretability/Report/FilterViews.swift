@@ -6,6 +6,7 @@ struct FilterView {
   let index: Int, network: Int, category: Int
   let networkName: String, categoryName: String
   let pictures: [PictureView]
+  let details: [PictureView]
   let pictureCount: Int
   let part: String?
   let rate: NumberView, purity: NumberView, instability: NumberView
@@ -33,6 +34,7 @@ struct PictureView {
 struct FilterGroupView {
   let name: String, networkName: String, count: String
   let network: Int, category: Int
+  let picture: PictureView?
   let filters: [FilterView]
 }
 
@@ -86,7 +88,7 @@ struct FilterViews {
           FilterGroupView(
             name: category.name, networkName: network.name,
             count: filters.count == 1 ? "1 filter" : "\(filters.count) filters", network: number,
-            category: category.index,
+            category: category.index, picture: network.categoryPictures[category.name].map(PictureView.init),
             filters: filters.sorted { $0.index < $1.index }.map {
               FilterView($0, network: number, network.name, category, instabilityLimit: limit)
             })
@@ -108,6 +110,7 @@ extension FilterView {
     self.networkName = networkName
     categoryName = category.name
     pictures = filter.pictures.map(PictureView.init)
+    details = filter.details.map(PictureView.init)
     pictureCount = pictures.count
     part = filter.part
     rate = NumberView(filter.partRate, inPercent: true)

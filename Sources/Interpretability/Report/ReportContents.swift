@@ -54,6 +54,8 @@ extension ReportContents {
     public var curves = TrainingCurves()
     /// Its filters.
     public var filters: [Filter] = []
+    /// By category: where the parts of all its filters lie on one of its images.
+    public var categoryPictures: [String: ReportPicture] = [:]
     /// Images that it takes for something else, worst first.
     public var mistakes: [Mistake] = []
 
@@ -114,8 +116,10 @@ extension ReportContents {
     public var instability: ReportNumber
     /// The part that it finds most often, nil for none, and how often, 0...1.
     public var part: String?, partRate: ReportNumber
-    /// What it looks at.
+    /// What it looks at; one, or four in a square.
     public var pictures: [ReportPicture]
+    /// More about it, in one line below: a square picture, then perhaps one three times as wide as high.
+    public var details: [ReportPicture] = []
 
     /// A filter; `partRate` belongs to `part`.
     public init(

@@ -22,6 +22,7 @@ public final class InterpretableMask: Layer {
   let mask: TemplateMask
   let filterLoss: any FilterLoss
   private var input: Tensor?
+  private var hasFilterLoss = false
   private let output = OutputBuffer()
 
   /// A mask stage for maps of one shape.
@@ -84,21 +85,24 @@ public final class InterpretableMask: Layer {
     filterLoss.placeMask(mask, on: x)
     let y = output.prepare(x.shape, .blocked, capacity: x.capacity)
     mask.forward(x, into: y)
-    if context.isTraining {
-      input = x
-      if !context.isRecomputing { try filterLoss.start(x, mask, context) }
-    }
+    if context.hasBackward { input = x }
+    hasFilterLoss = context.isTraining
+    if hasFilterLoss && !context.isRecomputing { try filterLoss.start(x, mask, context) }
     return y
   }
 
-  /// dy → dx in place: through the mask, plus the filter loss's gradient.
+  /// dy → dx in place: through the mask, plus the filter loss's gradient in training.
   public func backward(_ dy: Tensor, _ context: StepContext) throws -> Tensor? {
     guard let x = input else {
-      preconditionFailure("InterpretableMask \(name): backward without a training forward")
+      preconditionFailure("InterpretableMask \(name): backward without a forward that keeps its input")
     }
     precondition(
       dy.shape == x.shape && dy.layout == .blocked,
       "InterpretableMask \(name): gradient \(dy.shape) for maps \(x.shape)")
+    guard hasFilterLoss else {
+      mask.backward(x, dy, activeOnly: filterLoss.passesActiveOnly, addingFilterGradient: false)
+      return needsInputGradient ? dy : nil
+    }
     try filterLoss.finish(x, mask, context)
     mask.backward(
       x, dy, activeOnly: filterLoss.passesActiveOnly, addingFilterGradient: filterLoss.writesMultiples)

@@ -1,7 +1,7 @@
 import Tensors
 
-/// One block for all activations of a network and their gradients, laid out by a plan for training and one for
-/// evaluation. A pass of the same mode and at most the same batch as the one before costs nothing here.
+/// One block for all activations of a network and their gradients, laid out by a plan for passes with a
+/// backward and one for those without. A pass of the same mode and at most the same batch as the one before costs nothing here.
 final class NetworkMemory {
   /// Which activations training computes again.
   var recomputation = Recomputation.none {
@@ -19,8 +19,8 @@ final class NetworkMemory {
 
   /// Makes sure that there is a place for everything that a pass over these images needs.
   func prepare(for images: Tensor, _ context: StepContext) {
-    if let current, current.isTraining == context.isTraining, current.fits(images), !isOutdated { return }
-    if let plan = context.isTraining ? training : evaluation, plan.fits(images) {
+    if let current, current.hasBackward == context.hasBackward, current.fits(images), !isOutdated { return }
+    if let plan = context.hasBackward ? training : evaluation, plan.fits(images) {
       return adopt(plan, context)
     }
     prepare(images.shape.with(batch: images.capacity), images.layout, context)
@@ -28,8 +28,8 @@ final class NetworkMemory {
 
   /// The same for images of a shape whose batch is the largest there will be.
   func prepare(_ input: Shape, _ layout: Layout, _ context: StepContext) {
-    let plan = makePlan(input, layout, isTraining: context.isTraining)
-    if context.isTraining { training = plan } else { evaluation = plan }
+    let plan = makePlan(input, layout, hasBackward: context.hasBackward)
+    if context.hasBackward { training = plan } else { evaluation = plan }
     adopt(plan, context)
   }
 
@@ -71,15 +71,15 @@ final class NetworkMemory {
     }
   }
 
-  private func makePlan(_ input: Shape, _ layout: Layout, isTraining: Bool) -> PassPlan {
+  private func makePlan(_ input: Shape, _ layout: Layout, hasBackward: Bool) -> PassPlan {
     func plan(_ segmentCount: Int) -> PassPlan {
-      PassPlan(layers, input: input, layout, isTraining: isTraining, segmentCount: segmentCount)
+      PassPlan(layers, input: input, layout, hasBackward: hasBackward, segmentCount: segmentCount)
     }
     switch recomputation {
     case .none: return plan(1)
     case .segments(let count): return plan(count)
     case .automatic:
-      guard isTraining else { return plan(1) }
+      guard hasBackward else { return plan(1) }
       return (1...max(1, layers.count)).map(plan).min {
         ($0.places.count, $0.recomputedFloats) < ($1.places.count, $1.recomputedFloats)
       }!

@@ -7,7 +7,7 @@ import Tensors
 /// again, the forwards of its layers come before the backward of its last one.
 final class PassPlan {
   /// The images with the largest batch, and the mode.
-  let input: Shape, inputLayout: Layout, isTraining: Bool
+  let input: Shape, inputLayout: Layout, hasBackward: Bool
   /// Places of all blocks.
   let places: MemoryPlan
   /// The buffers of outputs, each with its block.
@@ -28,16 +28,16 @@ final class PassPlan {
   /// - Parameters:
   ///   - input: [largest batch, C, H, W] of the images.
   ///   - segmentCount: segments of which all but the last are computed again; 1 for none.
-  init(_ layers: [any Layer], input: Shape, _ inputLayout: Layout, isTraining: Bool, segmentCount: Int = 1) {
+  init(_ layers: [any Layer], input: Shape, _ inputLayout: Layout, hasBackward: Bool, segmentCount: Int = 1) {
     let chain = LayerChain(layers, input: input, inputLayout)
     let count = layers.count
     self.input = input
     self.inputLayout = inputLayout
-    self.isTraining = isTraining
+    self.hasBackward = hasBackward
     workspaceFloats = chain.uses.reduce(0) { max($0, $1.workspaceFloats) }
     keptBytes = chain.uses.reduce(0) { $0 + $1.keptBytes }
 
-    let segments = isTraining ? chain.segments(segmentCount).dropLast() : []
+    let segments = hasBackward ? chain.segments(segmentCount).dropLast() : []
     var recomputed = [Range<Int>](repeating: 0..<0, count: count)
     for segment in segments { recomputed[segment.upperBound - 1] = chain.layersToRecompute(segment) }
     self.recomputed = recomputed
@@ -63,7 +63,7 @@ final class PassPlan {
       outputs.append((buffer, requests.count))
       let (first, last) = (value.layers.lowerBound, value.layers.upperBound)
       let consumed = last + 1
-      guard isTraining else {
+      guard hasBackward else {
         requests.append((value.floats, [first...consumed]))
         continue
       }
@@ -81,7 +81,7 @@ final class PassPlan {
     recomputedFloats = twice
 
     var gradients = [Int?](repeating: nil, count: count)
-    if isTraining {
+    if hasBackward {
       // The layer that made the dy at hand; it lives until a layer makes another of it.
       var maker: Int?
       for layer in (0..<count).reversed() {
