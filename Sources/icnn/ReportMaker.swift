@@ -169,10 +169,13 @@ struct ReportMaker {
       )
     ]
     if let metrics, metrics.partInterpretability != nil {
-      let withPart = metrics.filters.count { $0.part != nil }
+      let withPart = metrics.filters.count { filter in
+        filter.part.map { (filter.partRates?[$0] ?? 0) >= 0.5 } ?? false
+      }
       facts.append(
         ReportContents.Fact(
-          "Filters with a part\(suffix)", "\(withPart)", remark: "of \(metrics.filters.count)"))
+          "Filters that find a part\(suffix)", "\(withPart)",
+          remark: "on half of its images or more; of \(metrics.filters.count)"))
     }
     return facts
   }
