@@ -57,6 +57,8 @@ import Testing
       #expect(masked[image % 16] == map[image % 16] && masked[0] < map[0])
     }
     #expect(keeper.rectified[MapKeeper.Place(image: 0, filter: 0)] == nil)
+    let last = try #require(keeper.rectified[MapKeeper.Place(image: 8, filter: 2)])
+    #expect(last == (0..<16).map { $0 == 5 ? 2 : 0 })
   }
 
   @Test("a filter has its four strongest images, an average and its mask; a silent one has nothing")

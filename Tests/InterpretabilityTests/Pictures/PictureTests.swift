@@ -89,9 +89,9 @@ import Testing
   func averagePart() {
     var average = AveragePart(side: 4)
     #expect(average.image.pixels.allSatisfy { $0 == 128 })
-    average.add(image(10, 10, 100), x: 5, y: 5)
     // Only the window's lower right quarter is inside.
     average.add(image(10, 10, 200), x: 0, y: 0)
+    average.add(image(10, 10, 100), x: 5, y: 5)
     average.add(image(3, 3, 7), x: 50, y: -50)
     #expect(average.count == 3)
     let result = average.image
