@@ -12,7 +12,7 @@ typedef struct {
   ck_mask_t mask;
   ck_templates_t templates;
   float *x, *y, *row, *column, *maximum, *along, *constant;
-  double *sum, *deviation, *scores, *logZ, *likelihood, *divergence, *terms, *overwritten;
+  double *sum, *squares, *deviation, *scores, *logZ, *likelihood, *divergence, *terms, *overwritten;
   size_t scoreBytes;
 } Call;
 
@@ -26,6 +26,8 @@ BODY(centroid, ck_centroid(p->x, p->maps, p->row, p->column, p->maximum, p->sum,
 BODY(mask_score, ck_mask_score(p->x, p->maps, p->mask, p->sum))
 BODY(mask_forward, ck_mask_forward(p->x, p->maps, p->mask, p->y))
 BODY(mask_backward, ck_mask_backward(p->x, p->y, p->maps, p->mask, p->along, p->constant, 1))
+BODY(gradient_squares,
+     ck_mask_gradient_squares(p->x, p->y, p->maps, p->mask, p->along, p->constant, NULL, p->squares))
 BODY(scores, ck_template_scores(p->x, p->maps, p->templates, p->scores))
 BODY(normalizers, ck_template_normalizers(p->scores, p->maps, p->logZ))
 BODY(divergences, ck_template_divergences(p->overwritten, p->maps, p->likelihood, p->divergence))
@@ -43,6 +45,7 @@ int main(int count, char **arguments) {
   p.x = new_floats(values), p.y = new_floats(values), p.row = new_floats(lanes), p.column = new_floats(lanes);
   p.maximum = new_floats(lanes), p.along = new_floats(lanes), p.constant = new_floats(lanes);
   p.sum = new_bytes(lanes * eight), p.deviation = new_bytes(lanes * eight), p.scores = new_bytes(scored * eight);
+  p.squares = new_bytes(2 * lanes * eight);
   p.logZ = new_bytes(BLOCKS * TEMPLATES * CK_BLOCK * eight), p.likelihood = new_bytes(lanes * eight);
   p.divergence = new_bytes(BLOCKS * TEMPLATES * CK_BLOCK * eight), p.terms = new_bytes(3 * lanes * eight);
   p.scoreBytes = (size_t)(scored * eight), p.overwritten = new_bytes(scored * eight);
@@ -70,6 +73,7 @@ int main(int count, char **arguments) {
   harness_measure("mask, score", GIGABYTES, maps, mask_score, &p);
   harness_measure("mask, forward", GIGABYTES, 2 * maps, mask_forward, &p);
   harness_measure("mask, backward", GIGABYTES, 3 * maps, mask_backward, &p);
+  harness_measure("mask, gradient squares", GIGABYTES, 2 * maps, gradient_squares, &p);
   harness_measure("templates, scores", GIGABYTES, maps + tables, scores, &p);
   scores(&p);
   harness_measure("templates, normalizers", GIGABYTES, tables, normalizers, &p);

@@ -7,7 +7,7 @@ typedef struct {
   ck_maps_t maps;
   ck_mask_t mask;
   ck_templates_t templates;
-  const float *x, *along, *constant;
+  const float *x, *d, *along, *constant, *gradient;
   float *y, *row, *column, *maximum;
   double *scores, *sum, *deviation, *terms, *logLikelihood;
   const double *logZ;
@@ -100,6 +100,23 @@ void ck_mask_backward(
   Work w = {.maps = maps, .mask = mask, .x = x, .y = d, .along = along, .constant = constant,
             .activeOnly = activeOnly};
   ck_parallel(map_count(&w), mask_backward_piece, &w);
+}
+
+static void gradient_squares_piece(void *context, int64_t map) {
+  const Work *w = context;
+  int64_t at = map * CK_BLOCK, values = at * cells(w);
+  CK_DISPATCH(
+      ck_mask_gradient_squares_map,
+      (map_in(w, map), w->d + values, w->maps.height, w->maps.width, mask_of(w, map), w->along ? w->along + at : NULL,
+       w->constant ? w->constant + at : NULL, w->gradient ? w->gradient + values : NULL, w->sum + 2 * at))
+}
+
+void ck_mask_gradient_squares(
+    const float *x, const float *d, ck_maps_t maps, ck_mask_t mask, const float *along, const float *constant,
+    const float *gradient, double *squares) {
+  Work w = {.maps = maps, .mask = mask, .x = x, .d = d, .along = along, .constant = constant, .gradient = gradient,
+            .sum = squares};
+  ck_parallel(map_count(&w), gradient_squares_piece, &w);
 }
 
 // MARK: templates

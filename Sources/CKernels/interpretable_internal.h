@@ -25,6 +25,10 @@ CK_DECLARE(
     (const float *x, float *d, int64_t height, int64_t width, MaskBlock mask, const float *along,
      const float *constant, int activeOnly))
 CK_DECLARE(
+    ck_mask_gradient_squares_map,
+    (const float *x, const float *d, int64_t height, int64_t width, MaskBlock mask, const float *along,
+     const float *constant, const float *gradient, double *squares))
+CK_DECLARE(
     ck_template_scores_map,
     (const float *x, int64_t height, int64_t width, ck_templates_t templates, double *scores))
 CK_DECLARE(

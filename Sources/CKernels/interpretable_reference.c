@@ -90,6 +90,25 @@ void ck_mask_backward_map_reference(
       }
 }
 
+void ck_mask_gradient_squares_map_reference(
+    const float *x, const float *d, int64_t height, int64_t width, MaskBlock mask, const float *along,
+    const float *constant, const float *gradient, double *squares) {
+  for (int64_t lane = 0; lane < CK_BLOCK; lane++) {
+    double task = 0, filter = 0;
+    for (int64_t i = 0; i < height; i++)
+      for (int64_t j = 0; j < width; j++) {
+        int64_t at = (i * width + j) * CK_BLOCK + lane;
+        if (!(x[at] > 0)) continue;
+        double value = mask_value(mask, lane, i, j), through = d[at] * fmax(value, 0) * mask.scale;
+        double extra = (along ? along[lane] * value : 0) + (constant ? constant[lane] : 0) + (gradient ? gradient[at] : 0);
+        task += through * through;
+        filter += extra * extra;
+      }
+    squares[lane] = task;
+    squares[CK_BLOCK + lane] = filter;
+  }
+}
+
 void ck_template_scores_map_reference(
     const float *x, int64_t height, int64_t width, ck_templates_t templates, double *scores) {
   for (int64_t k = 0; k <= height * width; k++)

@@ -109,7 +109,9 @@ public struct Checkpoint: Sendable {
         reason: "format version \(version); this program reads up to \(CheckpointState.currentFormatVersion)")
     }
     do {
-      var state = try JSONDecoder().decode(CheckpointState.self, from: json)
+      let current = try JSONSerialization.data(
+        withJSONObject: CheckpointState.current(object, version: version))
+      var state = try JSONDecoder().decode(CheckpointState.self, from: current)
       let reader = try SafeTensors.Reader(path: directory + "/" + Self.modelFile)
       if reader.tensors[Self.meanName] != nil { state.preprocessing.mean = try reader.floats(Self.meanName) }
       self.state = state

@@ -4,7 +4,7 @@ import Foundation
 /// What a checkpoint says of itself in `state.json`, beside the arrays.
 public struct CheckpointState: Codable, Equatable, Sendable {
   /// Version of the directory's layout; a reader refuses what is newer than it knows.
-  public static let currentFormatVersion = 1
+  public static let currentFormatVersion = 2
 
   /// Version of the directory's layout.
   public var formatVersion = Self.currentFormatVersion
@@ -30,6 +30,18 @@ public struct CheckpointState: Codable, Equatable, Sendable {
   public var dataFingerprint: String
   /// Accuracy of the last validation before this checkpoint.
   public var validationAccuracy: Double?
+
+  /// A state of an earlier version as the present one writes it. Version 1 knew the filter loss in its literal form only.
+  static func current(_ object: [String: Any], version: Int) -> [String: Any] {
+    guard version < 2, var configuration = object["configuration"] as? [String: Any] else { return object }
+    let defaults = TrainingConfiguration()
+    configuration["filter-loss"] = TrainingConfiguration.FilterLossForm.literal.rawValue
+    configuration["score-scale"] = defaults.scoreScale
+    configuration["filter-gradient-share"] = defaults.filterGradientShare
+    var result = object
+    result["configuration"] = configuration
+    return result
+  }
 
   /// All fields.
   public init(

@@ -42,7 +42,11 @@ extension TrainingConfiguration {
     filters.maskScale = maskScale
     filters.normalizer = normalizer
     filters.weight = filterLossWeight
-    filters.filterLossEnabled = filterLossWeight != 0
+    filters.filterLossEnabled = filterLoss != .off && filterLossWeight != 0
+    if filterLoss == .scaled && formulation == .paper {
+      filters.scoreScale = scoreScale
+      filters.gradientShare = filterGradientShare
+    }
     filters.negativeFilters = negativeFilters
     options.interpretable = filters
     return options
@@ -68,6 +72,8 @@ extension TrainingConfiguration {
   /// must be as it was; how long and how fast may change.
   func requireContinuation(of state: CheckpointState, _ path: String) throws(CheckpointError) {
     let before = state.configuration
+    // Of the paper's formulation alone, and of interpretable networks.
+    let hasForm = interpretable && formulation == .paper
     let fields: [(String, String, String)] = [
       ("network", before.network, network),
       ("interpretable", "\(before.interpretable)", "\(interpretable)"),
@@ -75,6 +81,7 @@ extension TrainingConfiguration {
       ("loss", before.loss.rawValue, loss.rawValue),
       ("image-size", "\(before.imageSize ?? 0)", "\(imageSize ?? 0)"),
       ("formulation", before.formulation.rawValue, formulation.rawValue),
+      ("filter-loss", hasForm ? before.filterLoss.rawValue : "", hasForm ? filterLoss.rawValue : ""),
       ("batch-size", "\(before.batchSize)", "\(batchSize)"),
       ("accumulate", "\(before.accumulate)", "\(accumulate)"),
       ("mean", before.mean.rawValue, mean.rawValue),

@@ -62,6 +62,7 @@ extension FilterReport {
   var fields: KeyValuePairs<String, MetricsValue> {
     [
       "layer": .text(layer), "lambda": .number(lambda), "mean_maximum": .number(meanMaximum),
+      "score_scale": .number(scoreScale), "gradient_ratio": .number(gradientRatio ?? .nan),
       "loss": .number(terms?.loss ?? .nan), "prior_entropy": .number(terms?.priorEntropy ?? .nan),
       "inter_category_entropy": .number(terms?.interCategoryEntropy ?? .nan),
       "spatial_entropy": .number(terms?.spatialEntropy ?? .nan),

@@ -16,6 +16,9 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
   }
   /// Which images batch-norm statistics run over.
   public enum BatchNormalizationScope: String, Codable, Sendable, CaseIterable { case global, local }
+  /// How strongly the paper's filter loss acts: scores of scaled maps and a share of the task gradient, the paper's λ
+  /// and activations to the letter, or not at all (masks only).
+  public enum FilterLossForm: String, Codable, Sendable, CaseIterable { case scaled, literal, off }
   /// How convolutions are computed: the fastest way, or the sum itself without Winograd's transforms.
   public enum ConvolutionMode: String, Codable, Sendable, CaseIterable { case auto, exact }
 
@@ -40,13 +43,19 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
 
   /// Equations of the interpretable layers.
   public var formulation = InterpretableOptions.Formulation.paper
+  /// How strongly the filter loss acts. The released formulation knows only its own way, and off.
+  public var filterLoss = FilterLossForm.scaled
+  /// Mean of the maps' maxima at which the scaled form takes its scores, c.
+  public var scoreScale: Double = 10
+  /// RMS of the scaled form's gradient over that of the task gradient in the first epoch, ρ; it falls as 1/t.
+  public var filterGradientShare: Double = 2
   /// Gradient of the paper's formulation.
   public var filterGradient = InterpretableOptions.FilterGradient.singleTerm
   /// Scale of the paper's forward mask.
   public var maskScale = InterpretableOptions.MaskScale.unit
   /// Normalisers of the paper's formulation.
   public var normalizer = InterpretableOptions.Normalizer.batch
-  /// λ's scale: λ = weight · (1/t) · mean max x (paper), weight / t (released); nil: 1 and 0.1.
+  /// λ's scale: λ = weight · (1/t) · mean max x (literal form), weight / t (released); nil: 1 and 0.1. 0 is off.
   public var filterLossWeight: Double?
   /// Single-category training: filters may also belong to the counter-examples.
   public var negativeFilters = false
@@ -127,6 +136,9 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
     case imageSize = "image-size"
     case initialWeights = "initial-weights"
     case formulation
+    case filterLoss = "filter-loss"
+    case scoreScale = "score-scale"
+    case filterGradientShare = "filter-gradient-share"
     case filterGradient = "filter-gradient"
     case maskScale = "mask-scale"
     case normalizer
@@ -240,6 +252,13 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
     try require((weightDecay ?? 0) >= 0, .weightDecay, "\(weightDecay ?? 0) is negative")
     try require((0..<1).contains(dropout ?? 0), .dropout, "\(dropout ?? 0) is outside [0, 1)")
     try require((filterLossWeight ?? 0) >= 0, .filterLossWeight, "\(filterLossWeight ?? 0) is negative")
+    try require(
+      filterLoss != .scaled || formulation != .paper || (filterLossWeight ?? 0) == 0, .filterLossWeight,
+      "it scales the literal form (filter-loss: literal); the scaled form has filter-gradient-share")
+    try require(scoreScale > 0 && scoreScale <= 1e6, .scoreScale, "\(scoreScale) is outside (0, 1e6]")
+    try require(
+      filterGradientShare >= 0 && filterGradientShare <= 1e6, .filterGradientShare,
+      "\(filterGradientShare) is outside [0, 1e6]")
     try require((0...1).contains(cropMargin), .cropMargin, "\(cropMargin) is outside [0, 1]")
     try require(
       (0..<1).contains(scaleJitter ?? 0), .scaleJitter, "\(scaleJitter ?? 0) is outside [0, 1)")

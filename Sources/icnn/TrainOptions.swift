@@ -8,6 +8,7 @@ extension InterpretableOptions.Formulation: ExpressibleByArgument {}
 extension InterpretableOptions.FilterGradient: ExpressibleByArgument {}
 extension InterpretableOptions.MaskScale: ExpressibleByArgument {}
 extension InterpretableOptions.Normalizer: ExpressibleByArgument {}
+extension TrainingConfiguration.FilterLossForm: ExpressibleByArgument {}
 extension TrainingConfiguration.Schedule: ExpressibleByArgument {}
 extension TrainingConfiguration.BatchNormalizationScope: ExpressibleByArgument {}
 extension TrainingConfiguration.ConvolutionMode: ExpressibleByArgument {}
@@ -39,13 +40,25 @@ struct TrainOptions: ParsableArguments {
 
   @Option(help: "paper (equations of CVPR 2018), released (the authors' code) or corrected. (default: paper)")
   var formulation: InterpretableOptions.Formulation?
+  @Option(
+    help:
+      "scaled (scores of scaled maps, a share of the task gradient), literal (the paper's λ) or off (masks only). (default: scaled)"
+  )
+  var filterLoss: TrainingConfiguration.FilterLossForm?
+  @Option(help: "Scaled form: mean of the maps' maxima at which scores are taken. (default: 10)")
+  var scoreScale: Double?
+  @Option(
+    help:
+      "Scaled form: RMS of the filter gradient over that of the task gradient in epoch 1; it falls as 1/epoch. (default: 2)"
+  )
+  var filterGradientShare: Double?
   @Option(help: "single-term, exact or exact-constant-z. (default: single-term)")
   var filterGradient: InterpretableOptions.FilterGradient?
   @Option(help: "unit or tau (the paper's literal mask). (default: unit)")
   var maskScale: InterpretableOptions.MaskScale?
   @Option(help: "batch or running: maps that the normalisers run over. (default: batch)")
   var normalizer: InterpretableOptions.Normalizer?
-  @Option(help: "Scale of the filter loss's weight. (default: 1; released: 0.1)") var filterLossWeight:
+  @Option(help: "Literal form: scale of the filter loss's weight. (default: 1; released: 0.1)") var filterLossWeight:
     Double?
   @Flag(help: "Single-category training: filters may belong to the counter-examples too.")
   var negativeFilters = false
@@ -106,6 +119,9 @@ struct TrainOptions: ParsableArguments {
     set(&c.imageSize, imageSize)
     set(&c.initialWeights, initialWeights)
     set(&c.formulation, formulation)
+    set(&c.filterLoss, filterLoss)
+    set(&c.scoreScale, scoreScale)
+    set(&c.filterGradientShare, filterGradientShare)
     set(&c.filterGradient, filterGradient)
     set(&c.maskScale, maskScale)
     set(&c.normalizer, normalizer)

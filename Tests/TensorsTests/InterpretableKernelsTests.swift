@@ -136,6 +136,60 @@ struct InterpretableKernelsTests {
     }
   }
 
+  @Test("squares of the gradients at active cells match the loops", arguments: MapCase.all)
+  func gradientSquares(_ mapCase: MapCase) {
+    let x = activations(mapCase)
+    let lanes = mapCase.mapCount * 16
+    var random = RandomSource(seed: 4, purpose: .test)
+    func noise(_ count: Int) -> Numbers<Float> { Numbers((0..<count).map { _ in random.uniform(-1, 1) }) }
+    let row = Numbers((0..<lanes).map { _ in Float(random.index(below: mapCase.height)) })
+    let column = Numbers((0..<lanes).map { _ in Float(random.index(below: mapCase.width)) })
+    let slope = Numbers((0..<mapCase.blocks * 16).map { _ in random.uniform(0, 4) })
+    let (along, constant) = (noise(lanes), noise(lanes))
+    let (d, gradient) = (noise(lanes * mapCase.cells), noise(lanes * mapCase.cells))
+    let mask = ck_mask_t(
+      row: row.pointer, column: column.pointer, slope: slope.pointer,
+      rowStep: 1 / Float(mapCase.height), columnStep: 1 / Float(mapCase.width), scale: 0.5)
+    var expected: [Double] = []
+    for map in 0..<mapCase.mapCount {
+      var sums = Array(repeating: 0.0, count: 32)
+      for cell in 0..<mapCase.cells {
+        for lane in 0..<16 {
+          let at = map * 16 + lane
+          let value = (map * mapCase.cells + cell) * 16 + lane
+          guard x.pointer[value] > 0 else { continue }
+          let down = abs(Double(cell / mapCase.width) - Double(row.pointer[at])) / Double(mapCase.height)
+          let right = abs(Double(cell % mapCase.width) - Double(column.pointer[at])) / Double(mapCase.width)
+          let steepness = Double(slope.pointer[map % mapCase.blocks * 16 + lane])
+          let here = max(1 - steepness * (down + right), -1)
+          let task = Double(d.pointer[value]) * max(here, 0) * 0.5
+          let filter = Double(along.pointer[at]) * here + Double(constant.pointer[at])
+          let extra = filter + Double(gradient.pointer[value])
+          sums[lane] += task * task
+          sums[16 + lane] += extra * extra
+        }
+      }
+      expected += sums
+    }
+    for set in InstructionSet.available {
+      let squares = Numbers<Double>(2 * lanes)
+      withKernels(set, threads: 1) {
+        ck_mask_gradient_squares(
+          x.pointer, d.pointer, mapCase.maps, mask, along.pointer, constant.pointer, gradient.pointer,
+          squares.pointer)
+      }
+      for (a, b) in zip(squares.values, expected) { #expect(abs(a - b) <= 1e-6 * (1 + b), "\(set)") }
+    }
+    expectAlike(1e-6) {
+      let (both, task) = (Numbers<Double>(2 * lanes), Numbers<Double>(2 * lanes))
+      ck_mask_gradient_squares(
+        x.pointer, d.pointer, mapCase.maps, mask, along.pointer, constant.pointer, nil, both.pointer)
+      ck_mask_gradient_squares(x.pointer, d.pointer, mapCase.maps, mask, nil, nil, nil, task.pointer)
+      for index in 0..<2 * lanes where index % 32 >= 16 { #expect(task.pointer[index] == 0) }
+      return (both.values + task.values).map { Float($0) }
+    }
+  }
+
   @Test("templates: scores, normalisers, likelihoods, divergences, gradient", arguments: MapCase.all)
   func templates(_ mapCase: MapCase) {
     let x = activations(mapCase, seed: 2)

@@ -56,6 +56,13 @@ void ck_mask_backward(
     const float *x, float *d, ck_maps_t maps, ck_mask_t mask, const float *along, const float *constant,
     int activeOnly);
 
+/// Squares of the two gradients that meet at x, added up over the cells with x > 0, whose gradient a ReLU below passes:
+/// squares[images][blocks][2][16] = Σ (d·max(mask, 0))², then Σ (along·mask/scale + constant + gradient)², which is the
+/// filter loss's part. `gradient` has the maps' extent; it may be NULL, and so may `along` and `constant`.
+void ck_mask_gradient_squares(
+    const float *x, const float *d, ck_maps_t maps, ck_mask_t mask, const float *along, const float *constant,
+    const float *gradient, double *squares);
+
 /// scores[images][blocks][K][16]: s_T = Σ x·T for the K = H·W + 1 templates.
 void ck_template_scores(const float *x, ck_maps_t maps, ck_templates_t templates, double *scores);
 

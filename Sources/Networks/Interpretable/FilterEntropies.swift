@@ -66,7 +66,7 @@ public final class FilterEntropies {
     let maps = ck_maps_t(
       images: Int64(x.shape.batch), blocks: Int64(blocks), height: Int64(bank.height),
       width: Int64(bank.width))
-    ck_template_scores(x.pointer, maps, bank.kernelTemplates, scores.pointer)
+    ck_template_scores(x.pointer, maps, bank.kernelTemplates(peak: bank.tau), scores.pointer)
     return maps
   }
 

@@ -22,8 +22,9 @@ protocol FilterLoss: AnyObject {
   func placeMask(_ mask: TemplateMask, on x: Tensor)
   /// Starts the reductions that backward needs.
   func start(_ x: Tensor, _ mask: TemplateMask, _ context: StepContext) throws
-  /// Awaits them, assigns categories, writes the gradient's multiples of the mask and of 1 into the mask.
-  func finish(_ x: Tensor, _ mask: TemplateMask, _ context: StepContext) throws
+  /// Awaits them, assigns categories, writes the gradient's multiples of the mask and of 1 into the mask. `dy` is the task
+  /// gradient that arrives at the mask's output.
+  func finish(_ x: Tensor, _ dy: Tensor, _ mask: TemplateMask, _ context: StepContext) throws
   /// Adds what is no multiple of the mask to dx, and makes the report complete.
   func complete(_ dx: Tensor, _ mask: TemplateMask, _ context: StepContext) throws
 }

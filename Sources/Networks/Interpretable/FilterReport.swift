@@ -20,8 +20,13 @@ public struct FilterReport: Sendable {
   public let filterCount: Int
   /// The loss, where it has a value: the released formulation defines only a gradient.
   public internal(set) var terms: Terms?
-  /// Weight of the filter loss in this step.
+  /// Weight of the filter loss in this step: the gradient at x is λ times the loss's.
   public internal(set) var lambda = 0.0
+  /// Factor on the maps before their scores; 1 in the literal form.
+  public internal(set) var scoreScale = 1.0
+  /// RMS of the filter gradient over that of the task gradient in this step, on the active cells of the layer; nil where it
+  /// is not measured or there was no task gradient.
+  public internal(set) var gradientRatio: Double?
   /// Mean over the global batch's maps of the largest activation.
   public internal(set) var meanMaximum = 0.0
   /// Filters assigned to each category.

@@ -103,7 +103,7 @@ public final class InterpretableMask: Layer {
       mask.backward(x, dy, activeOnly: filterLoss.passesActiveOnly, addingFilterGradient: false)
       return needsInputGradient ? dy : nil
     }
-    try filterLoss.finish(x, mask, context)
+    try filterLoss.finish(x, dy, mask, context)
     mask.backward(
       x, dy, activeOnly: filterLoss.passesActiveOnly, addingFilterGradient: filterLoss.writesMultiples)
     try filterLoss.complete(dy, mask, context)

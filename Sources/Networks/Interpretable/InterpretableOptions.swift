@@ -50,6 +50,12 @@ public struct InterpretableOptions: Codable, Equatable, Sendable {
   /// The scale of λ; nil: 1 in the paper's formulation, λ = weight · (1/t) · mean of the maps' maxima, and 0.1 in
   /// the released one, λ = weight / t (there called `mag`). t is the epoch, from 1.
   public var weight: Double?
+  /// c: maps are scaled before the scores so that the mean of their maxima is c (paper only; see `ScoreScale`). Nil: the
+  /// paper to the letter, scores of the activations as they are.
+  public var scoreScale: Double?
+  /// ρ: the filter gradient's RMS is ρ/t times that of the task gradient at the layer, whatever λ would say (paper only; see
+  /// `FilterGradientShare`). Nil: the paper to the letter, λ times the gradient of the loss.
+  public var gradientShare: Double?
   /// β of the paper's templates: how fast they fall with the distance from the peak.
   public var beta = 4.0
   /// In single-category training, filters may belong to the counter-examples too.

@@ -14,6 +14,10 @@ import Tensors
 ///   single term (default)       −p(T̂) t̂_ij p(x|T̂) r_T̂(x),  T̂ = T_μ̂ if the image is of the filter's category, else T⁻
 /// dx += λ·∂Loss/∂x with λ = weight · (1/t) · mean over all maps of the layer of max x; not divided by the batch.
 ///
+/// With `scoreScale` the loss is that of the maps s·x, s held constant (`ScoreScale`); with `gradientShare` λ is what makes
+/// the gradient a share of the task's (`FilterGradientShare`). Neither adds a reduction that somebody waits for: M rides
+/// with the class sums and the squares of the gradients with the terms of the loss, and both serve the steps after.
+///
 /// Everything between x and dx is Double and stays in logarithms. Cost per training step: every map against every
 /// template, K = H·W + 1 of them, once (twice for the exact gradients), and two or three exponentials for each.
 final class PaperFilterLoss: FilterLoss {
@@ -33,12 +37,19 @@ final class PaperFilterLoss: FilterLoss {
   private let runningNormalizer: LayerState?
   private let hasRunning: LayerState?
 
+  private let scoreScale: ScoreScale?
+  private let gradientShare: FilterGradientShare?
+  /// Factor on the maps in the last forward.
+  private var scale = 1.0
+  /// Factor on the filter gradient without weight in the last backward, of one image's loss.
+  private var strength = 0.0
+
   // Per filter and template, [C/16][K][16].
   private let logZ: AlignedBuffer<Double>
   private let divergences: AlignedBuffer<Double>
   // Class statistics, then Σ max x and the number of maps.
   private let statistics: AlignedBuffer<Double>
-  // Σ over images of the three terms per filter, [3][C padded].
+  // Σ over images of the three terms per filter, [3][C padded], then of the squares of the task and the filter gradient.
   private let termSums: AlignedBuffer<Double>
   // Per image and filter; scores per image, filter and template.
   private var capacity = 0
@@ -46,7 +57,11 @@ final class PaperFilterLoss: FilterLoss {
   private var logLikelihoods = AlignedBuffer<Double>(count: 0)
   private var terms = AlignedBuffer<Double>(count: 0)
   private var scores = AlignedBuffer<Double>(count: 0)
+  // Squares of the two gradients per image and filter, [N][C/16][2][16]; the exact filter gradient without weight, as x.
+  private var squares = AlignedBuffer<Double>(count: 0)
+  private var unweighted = AlignedBuffer<Float>(count: 0)
 
+  private var isStarted = false
   private var normalizerTicket: StatisticsTicket?
   private var statisticsTicket: StatisticsTicket?
   private var termsTicket: StatisticsTicket?
@@ -66,7 +81,10 @@ final class PaperFilterLoss: FilterLoss {
     logZ = AlignedBuffer(count: lanes * bank.count)
     divergences = AlignedBuffer(count: options.filterGradient == .exact ? lanes * bank.count : 0)
     statistics = AlignedBuffer(count: assignment.statisticsCount + 2)
-    termSums = AlignedBuffer(count: 3 * lanes)
+    termSums = AlignedBuffer(count: 3 * lanes + 2)
+    scoreScale = options.filterLossEnabled ? options.scoreScale.map { ScoreScale(name, target: $0) } : nil
+    gradientShare =
+      options.filterLossEnabled ? options.gradientShare.map { FilterGradientShare(name, share: $0) } : nil
     let isRunning = options.normalizer == .running
     runningNormalizer =
       isRunning
@@ -79,12 +97,16 @@ final class PaperFilterLoss: FilterLoss {
   }
 
   var states: [LayerState] {
-    [assignment.means, assignment.seen] + [runningNormalizer, hasRunning].compactMap { $0 }
+    [assignment.means, assignment.seen]
+      + [runningNormalizer, hasRunning, scoreScale?.meanMaximum, gradientShare?.squares].compactMap { $0 }
   }
 
   func keptBytes(images: Int) -> Int {
     let perFilter = options.filterLossEnabled ? 5 + bank.count : 1
-    return images * lanes * perFilter * MemoryLayout<Double>.stride
+    var bytes = images * lanes * perFilter * MemoryLayout<Double>.stride
+    if gradientShare != nil { bytes += images * lanes * 2 * MemoryLayout<Double>.stride }
+    if keepsUnweighted { bytes += images * lanes * (bank.count - 1) * MemoryLayout<Float>.stride }
+    return bytes
   }
 
   func placeMask(_ mask: TemplateMask, on x: Tensor) {
@@ -106,60 +128,159 @@ final class PaperFilterLoss: FilterLoss {
     statisticsTicket = try context.exchange.start(
       UnsafeMutableBufferPointer(start: statistics.pointer, count: statistics.count), .sum)
 
+    isStarted = true
+
     guard options.filterLossEnabled else { return }
-    ck_template_scores(x.pointer, mask.maps(of: x), bank.kernelTemplates, scores.pointer)
+    if let scoreScale {
+      if !scoreScale.isKnown {
+        try finishStatistics(context)
+        scoreScale.update(meanMaximum)
+      }
+      scale = scoreScale.factor
+    }
+    ck_template_scores(
+      x.pointer, mask.maps(of: x), bank.kernelTemplates(peak: bank.tau * scale), scores.pointer)
     ck_template_normalizers(scores.pointer, mask.maps(of: x), logZ.pointer)
     normalizerTicket = try context.exchange.start(
       UnsafeMutableBufferPointer(start: logZ.pointer, count: logZ.count), .logSumExp)
   }
 
-  func finish(_ x: Tensor, _ mask: TemplateMask, _ context: StepContext) throws {
-    guard let statisticsTicket else {
-      preconditionFailure("PaperFilterLoss \(report.layer): backward without a training forward")
-    }
-    self.statisticsTicket = nil
-    try context.exchange.finish(statisticsTicket)
+  func finish(_ x: Tensor, _ dy: Tensor, _ mask: TemplateMask, _ context: StepContext) throws {
+    precondition(isStarted, "PaperFilterLoss \(report.layer): backward without a training forward")
+    isStarted = false
+    try finishStatistics(context)
     assignment.update(statistics.pointer, share: context.epochShare)
-    let mapCount = statistics.pointer[assignment.statisticsCount + 1]
-    report.meanMaximum = statistics.pointer[assignment.statisticsCount] / max(mapCount, 1)
-    report.lambda =
-      options.filterLossEnabled
-      ? options.effectiveWeight / Double(max(context.epoch, 1)) * report.meanMaximum : 0
+    report.meanMaximum = meanMaximum
     report.count(assignment.categories, before: assignment.before)
+    scoreScale?.update(meanMaximum)
+    weigh(context)
 
     guard let normalizerTicket else { return }
     self.normalizerTicket = nil
     try context.exchange.finish(normalizerTicket)
     averageNormalizer(images: mapCount / Double(filters), share: context.epochShare)
-    let maps = mask.maps(of: x)
     ck_template_likelihoods(
-      scores.pointer, maps, logZ.pointer, logLikelihoods.pointer, terms.pointer)
+      scores.pointer, mask.maps(of: x), logZ.pointer, logLikelihoods.pointer, terms.pointer)
     sumTerms(images: x.shape.batch)
-    termsTicket = try context.exchange.start(
-      UnsafeMutableBufferPointer(start: termSums.pointer, count: termSums.count), .sum)
-    switch options.filterGradient {
-    case .singleTerm: writeSingleTerm(x, mask, context)
-    case .exact:
-      ck_template_divergences(scores.pointer, maps, logLikelihoods.pointer, divergences.pointer)
+    if options.filterGradient == .exact {
+      ck_template_divergences(scores.pointer, mask.maps(of: x), logLikelihoods.pointer, divergences.pointer)
       try context.exchange.reduce(
         UnsafeMutableBufferPointer(start: divergences.pointer, count: divergences.count), .sum)
-    case .exactConstantZ: break
     }
+    if gradientShare != nil {
+      writeUnweighted(x, mask, context)
+      sumSquares(x, dy, mask)
+      if options.filterGradient == .singleTerm {
+        multiplySingleTerm(mask, images: x.shape.batch, by: Float(strength * context.gradientShare))
+      }
+    } else if options.filterGradient == .singleTerm {
+      writeSingleTerm(x, mask, context, factor: -literalWeight(context) * bank.tau * scale)
+    }
+    termsTicket = try context.exchange.start(
+      UnsafeMutableBufferPointer(start: termSums.pointer, count: termSums.count), .sum)
   }
 
   func complete(_ dx: Tensor, _ mask: TemplateMask, _ context: StepContext) throws {
     guard let termsTicket else { return }
     self.termsTicket = nil
-    if options.filterGradient != .singleTerm {
-      ck_template_gradient(
-        scores.pointer, mask.maps(of: dx), bank.kernelTemplates, logLikelihoods.pointer,
-        options.filterGradient == .exact ? divergences.pointer : nil,
-        -report.lambda * context.gradientShare / Double(bank.count), dx.pointer)
+    if keepsUnweighted {
+      let factor = Float(strength * context.gradientShare)
+      for index in 0..<dx.values.count { dx.pointer[index] += factor * unweighted.pointer[index] }
+    } else if options.filterGradient != .singleTerm {
+      addTemplateGradient(
+        mask.maps(of: dx), peak: bank.tau * scale, factor: -literalWeight(context), to: dx.pointer)
     }
     try context.exchange.finish(termsTicket)
     report.terms = FilterReport.Terms(
       loss: meanOverFilters(0), priorEntropy: bank.priorEntropy, interCategoryEntropy: meanOverFilters(1),
       spatialEntropy: meanOverFilters(2))
+    takeSquares(context)
+  }
+
+  // MARK: strength of the gradient
+
+  /// Number of maps of the global batch in the layer, and the mean of their maxima, as reduced.
+  private var mapCount: Double { statistics.pointer[assignment.statisticsCount + 1] }
+  private var meanMaximum: Double { statistics.pointer[assignment.statisticsCount] / max(mapCount, 1) }
+
+  /// True if the exact gradient is computed by itself before it is known how strongly it acts.
+  private var keepsUnweighted: Bool { gradientShare != nil && options.filterGradient != .singleTerm }
+
+  /// Sets λ and the strength of this step.
+  private func weigh(_ context: StepContext) {
+    report.scoreScale = scale
+    report.lambda = 0
+    guard options.filterLossEnabled else { return }
+    guard let gradientShare else {
+      report.lambda = options.effectiveWeight / Double(max(context.epoch, 1)) * meanMaximum
+      return
+    }
+    strength = gradientShare.strength(epoch: context.epoch)
+    // The loss's gradient is (s·τ/K)·g.
+    report.lambda = strength * Double(bank.count) / (bank.tau * scale)
+  }
+
+  /// λ·p(T), times the batch's share of the step.
+  private func literalWeight(_ context: StepContext) -> Double {
+    report.lambda * context.gradientShare / Double(bank.count)
+  }
+
+  /// g, the filter gradient of λ·s·τ/K = 1: multiples of the mask and of 1, or a map of its own.
+  private func writeUnweighted(_ x: Tensor, _ mask: TemplateMask, _ context: StepContext) {
+    guard keepsUnweighted else { return writeSingleTerm(x, mask, context, factor: -1) }
+    unweighted.pointer.update(repeating: 0, count: x.values.count)
+    addTemplateGradient(mask.maps(of: x), peak: 1, factor: -1, to: unweighted.pointer)
+  }
+
+  /// dx += factor · Σ_T T·p(x|T)·(r − KL), T with that peak; uses the scores up.
+  private func addTemplateGradient(
+    _ maps: ck_maps_t, peak: Double, factor: Double, to dx: UnsafeMutablePointer<Float>
+  ) {
+    ck_template_gradient(
+      scores.pointer, maps, bank.kernelTemplates(peak: peak), logLikelihoods.pointer,
+      options.filterGradient == .exact ? divergences.pointer : nil, factor, dx)
+  }
+
+  /// Σ over this rank's cells of the squares of the task gradient and of g, beside the terms.
+  private func sumSquares(_ x: Tensor, _ dy: Tensor, _ mask: TemplateMask) {
+    let isSingle = options.filterGradient == .singleTerm
+    ck_mask_gradient_squares(
+      x.pointer, dy.pointer, mask.maps(of: x), mask.kernelMask, isSingle ? mask.along.pointer : nil,
+      isSingle ? mask.constant.pointer : nil, isSingle ? nil : unweighted.pointer, squares.pointer)
+    let width = Tensor.blockWidth
+    var task = 0.0
+    var filter = 0.0
+    for map in 0..<x.shape.batch * lanes / width {
+      for lane in 0..<width {
+        task += squares.pointer[2 * map * width + lane]
+        filter += squares.pointer[(2 * map + 1) * width + lane]
+      }
+    }
+    termSums.pointer[3 * lanes] = task
+    termSums.pointer[3 * lanes + 1] = filter
+  }
+
+  /// Takes the reduced squares into the running ones, as those of one image's loss.
+  private func takeSquares(_ context: StepContext) {
+    guard let gradientShare else { return }
+    let cells = mapCount * Double(bank.count - 1)
+    guard cells > 0, context.gradientShare > 0 else { return }
+    let task = termSums.pointer[3 * lanes]
+    let filter = termSums.pointer[3 * lanes + 1]
+    report.gradientRatio =
+      task > 0 ? strength * context.gradientShare * (filter / task).squareRoot() : nil
+    let images = mapCount / Double(filters)
+    let ofOneImage = images * images / cells
+    gradientShare.update(
+      task: task * ofOneImage / (context.gradientShare * context.gradientShare), filter: filter * ofOneImage,
+      batchesPerEpoch: context.batchesPerEpoch)
+  }
+
+  private func multiplySingleTerm(_ mask: TemplateMask, images: Int, by factor: Float) {
+    for index in 0..<images * lanes {
+      mask.along.pointer[index] *= factor
+      mask.constant.pointer[index] *= factor
+    }
   }
 
   /// Loss_f, H(T'|X) or the third term of every filter, as reduced in the last step: [C]. For tests and tools.
@@ -197,10 +318,15 @@ final class PaperFilterLoss: FilterLoss {
 
   /// Awaits what an earlier forward started if no backward followed (finite differences do that).
   private func abandon(_ context: StepContext) throws {
-    if let statisticsTicket { try context.exchange.finish(statisticsTicket) }
+    try finishStatistics(context)
     if let normalizerTicket { try context.exchange.finish(normalizerTicket) }
-    statisticsTicket = nil
     normalizerTicket = nil
+  }
+
+  private func finishStatistics(_ context: StepContext) throws {
+    guard let statisticsTicket else { return }
+    self.statisticsTicket = nil
+    try context.exchange.finish(statisticsTicket)
   }
 
   private func prepare(for x: Tensor) {
@@ -211,6 +337,8 @@ final class PaperFilterLoss: FilterLoss {
     logLikelihoods = AlignedBuffer(count: capacity * lanes)
     terms = AlignedBuffer(count: capacity * lanes * 3)
     scores = AlignedBuffer(count: capacity * lanes * bank.count)
+    if gradientShare != nil { squares = AlignedBuffer(count: capacity * lanes * 2) }
+    if keepsUnweighted { unweighted = AlignedBuffer(count: capacity * lanes * (bank.count - 1)) }
   }
 
   /// Replaces log Z of the batch by that of the running estimate, which is kept per map, so that a short batch
@@ -251,10 +379,9 @@ final class PaperFilterLoss: FilterLoss {
     return sum / Double(filters)
   }
 
-  /// −λ·p(T̂)·p(x|T̂)·r_T̂(x)·t̂: a multiple of the mask where the image is of the filter's category (there
-  /// t̂ = τ·mask), otherwise the same number for every cell (t̂ = −τ).
-  private func writeSingleTerm(_ x: Tensor, _ mask: TemplateMask, _ context: StepContext) {
-    let factor = -report.lambda * context.gradientShare / Double(bank.count) * bank.tau
+  /// factor·p(x|T̂)·r_T̂(x)·t̂/τ: a multiple of the mask where the image is of the filter's category (there t̂ = τ·mask),
+  /// otherwise the same number for every cell (t̂ = −τ).
+  private func writeSingleTerm(_ x: Tensor, _ mask: TemplateMask, _ context: StepContext, factor: Double) {
     for n in 0..<x.shape.batch {
       let imageScores = scores.pointer + n * lanes * bank.count
       for filter in 0..<filters {

@@ -152,7 +152,7 @@ final class ReleasedFilterLoss: FilterLoss {
 
   // MARK: backward
 
-  func finish(_ x: Tensor, _ mask: TemplateMask, _ context: StepContext) throws {
+  func finish(_ x: Tensor, _ dy: Tensor, _ mask: TemplateMask, _ context: StepContext) throws {
     precondition(!tickets.isEmpty, "ReleasedFilterLoss \(report.layer): backward without a training forward")
     try finishReductions(context)
     let layout = Sums(filters: filters, labels: labels, globalBatch: context.globalBatchSize)

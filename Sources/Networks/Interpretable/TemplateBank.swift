@@ -43,8 +43,11 @@ final class TemplateBank {
     }
   }
 
-  /// The templates as the kernels take them; valid as long as the bank.
-  var kernelTemplates: ck_templates_t { ck_templates_t(cone: cone.pointer, reach: reach.pointer, tau: tau) }
+  /// The templates as the kernels take them, with that peak; valid as long as the bank. Scores with a peak of s·τ are those
+  /// of the maps s·x.
+  func kernelTemplates(peak: Double) -> ck_templates_t {
+    ck_templates_t(cone: cone.pointer, reach: reach.pointer, tau: peak)
+  }
 
   /// H(T) = log K, the entropy of the prior.
   var priorEntropy: Double { log(Double(count)) }
