@@ -109,8 +109,8 @@ public struct Checkpoint: Sendable {
         reason: "format version \(version); this program reads up to \(CheckpointState.currentFormatVersion)")
     }
     do {
-      let current = try JSONSerialization.data(
-        withJSONObject: CheckpointState.current(object, version: version))
+      let upgraded = CheckpointState.upgraded(object, from: version)
+      let current = try upgraded.map { try JSONSerialization.data(withJSONObject: $0) } ?? json
       var state = try JSONDecoder().decode(CheckpointState.self, from: current)
       let reader = try SafeTensors.Reader(path: directory + "/" + Self.modelFile)
       if reader.tensors[Self.meanName] != nil { state.preprocessing.mean = try reader.floats(Self.meanName) }

@@ -31,9 +31,10 @@ public struct CheckpointState: Codable, Equatable, Sendable {
   /// Accuracy of the last validation before this checkpoint.
   public var validationAccuracy: Double?
 
-  /// A state of an earlier version as the present one writes it. Version 1 knew the filter loss in its literal form only.
-  static func current(_ object: [String: Any], version: Int) -> [String: Any] {
-    guard version < 2, var configuration = object["configuration"] as? [String: Any] else { return object }
+  /// A state of an earlier version as the present one would have it; nil if there is nothing to change. Version 1 knew
+  /// the filter loss in its literal form only.
+  static func upgraded(_ object: [String: Any], from version: Int) -> [String: Any]? {
+    guard version < 2, var configuration = object["configuration"] as? [String: Any] else { return nil }
     let defaults = TrainingConfiguration()
     configuration["filter-loss"] = TrainingConfiguration.FilterLossForm.literal.rawValue
     configuration["score-scale"] = defaults.scoreScale

@@ -111,23 +111,25 @@ struct MaskHarness: Sendable {
     return outcome
   }
 
-  /// One step of a fresh layer on one rank.
-  func run() throws -> Outcome {
+  /// The last of some steps of a fresh layer on one rank, all on the same batch.
+  func run(steps: Int = 1) throws -> Outcome {
+    try run(steps, StepContext(), first: 0, count: shape.batch)
+  }
+
+  private func run(_ steps: Int, _ context: StepContext, first: Int, count: Int) throws -> Outcome {
     let (layer, store) = makeLayer()
     return try withExtendedLifetime(store) {
-      try step(layer, StepContext(), first: 0, count: shape.batch)
+      for _ in 1..<steps { _ = try step(layer, context, first: first, count: count) }
+      return try step(layer, context, first: first, count: count)
     }
   }
 
-  /// One step of fresh layers on as many ranks as there are shares, which say how many images each holds.
-  func run(shares: [Int]) throws -> Outcome {
+  /// The same with fresh layers on as many ranks as there are shares, which say how many images each holds.
+  func run(shares: [Int], steps: Int = 1) throws -> Outcome {
     precondition(shares.reduce(0, +) == shape.batch)
     let outcomes = try ThreadedStatistics.run(shares.count) { rank, exchange in
-      let (layer, store) = makeLayer()
-      return try withExtendedLifetime(store) {
-        try step(
-          layer, StepContext(exchange: exchange), first: shares[..<rank].reduce(0, +), count: shares[rank])
-      }
+      try run(
+        steps, StepContext(exchange: exchange), first: shares[..<rank].reduce(0, +), count: shares[rank])
     }
     var all = outcomes[0]
     for other in outcomes.dropFirst() {

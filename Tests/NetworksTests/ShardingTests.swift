@@ -8,10 +8,10 @@ import Testing
 /// N ranks with shares of a batch compute what one rank computes with all of it.
 @Suite("sharded filter losses")
 struct ShardingTests {
-  private func expectEqual(_ harness: MaskHarness, _ comment: String) throws {
-    let whole = try harness.run()
+  private func expectEqual(_ harness: MaskHarness, _ comment: String, steps: Int = 1) throws {
+    let whole = try harness.run(steps: steps)
     for cut in harness.cuts {
-      let parts = try harness.run(shares: cut)
+      let parts = try harness.run(shares: cut, steps: steps)
       let place: Comment = "\(comment), shares \(cut)"
       #expect(relativeDifference(parts.y, whole.y, floor: 1e-12) < 1e-6, place)
       #expect(parts.rows == whole.rows && parts.columns == whole.columns, place)
@@ -24,12 +24,27 @@ struct ShardingTests {
       }
       for report in parts.reports {
         #expect(abs(report.lambda - whole.reports[0].lambda) <= 1e-12 * abs(whole.reports[0].lambda), place)
+        #expect(report.scoreScale == parts.reports[0].scoreScale, place)
+        #expect(report.gradientRatio == parts.reports[0].gradientRatio, place)
+        if let ratio = report.gradientRatio, let expected = whole.reports[0].gradientRatio {
+          #expect(abs(ratio - expected) < 1e-6 * expected, place)
+        }
         #expect(report.filtersPerCategory == whole.reports[0].filtersPerCategory, place)
         #expect(report.terms?.loss == parts.reports[0].terms?.loss, place)
         if let loss = report.terms?.loss, let expected = whole.reports[0].terms?.loss {
           #expect(abs(loss - expected) < 1e-11, place)
         }
       }
+    }
+  }
+
+  @Test("scaled scores and gradients, over several steps", arguments: PaperCase.all)
+  func scaled(_ paperCase: PaperCase) throws {
+    for gradient in [InterpretableOptions.FilterGradient.singleTerm, .exact, .exactConstantZ] {
+      var harness = paperCase.scaledHarness
+      harness.options.filterGradient = gradient
+      try expectEqual(harness, "\(gradient), first step", steps: 1)
+      try expectEqual(harness, "\(gradient), third step", steps: 3)
     }
   }
 
