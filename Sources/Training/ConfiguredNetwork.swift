@@ -22,6 +22,8 @@ extension TrainingConfiguration {
     result.weightDecay = weightDecay ?? architecture.weightDecay
     result.dropout = dropout ?? Double(architecture.dropout)
     result.epochs = epochs ?? architecture.epochs
+    result.filterLossWarmupEpochs =
+      filterLossWarmupEpochs ?? (initialWeights == nil ? (result.epochs ?? architecture.epochs) / 3 : 0)
     result.scaleJitter = scaleJitter ?? architecture.scaleJitter
     result.colorJitter = colorJitter ?? architecture.colorJitter
     if positiveClass != nil { result.loss = .logistic }
@@ -46,6 +48,7 @@ extension TrainingConfiguration {
     if filterLoss == .scaled && formulation == .paper {
       filters.scoreScale = scoreScale
       filters.gradientShare = filterGradientShare
+      filters.warmupEpochs = filterLossWarmupEpochs ?? 0
     }
     filters.negativeFilters = negativeFilters
     options.interpretable = filters

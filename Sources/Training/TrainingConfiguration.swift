@@ -49,6 +49,9 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
   public var scoreScale: Double = 10
   /// RMS of the scaled form's gradient over that of the task gradient in the first epoch, ρ; it falls as 1/t.
   public var filterGradientShare: Double = 2
+  /// Epochs before the scaled form begins; nil: none on initial weights, whose filters know something, else a third of
+  /// all epochs.
+  public var filterLossWarmupEpochs: Int?
   /// Gradient of the paper's formulation.
   public var filterGradient = InterpretableOptions.FilterGradient.singleTerm
   /// Scale of the paper's forward mask.
@@ -139,6 +142,7 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
     case filterLoss = "filter-loss"
     case scoreScale = "score-scale"
     case filterGradientShare = "filter-gradient-share"
+    case filterLossWarmupEpochs = "filter-loss-warmup-epochs"
     case filterGradient = "filter-gradient"
     case maskScale = "mask-scale"
     case normalizer
@@ -259,6 +263,9 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
     try require(
       filterGradientShare >= 0 && filterGradientShare <= 1e6, .filterGradientShare,
       "\(filterGradientShare) is outside [0, 1e6]")
+    try require(
+      (filterLossWarmupEpochs ?? 0) >= 0, .filterLossWarmupEpochs,
+      "\(filterLossWarmupEpochs ?? 0) is negative")
     try require((0...1).contains(cropMargin), .cropMargin, "\(cropMargin) is outside [0, 1]")
     try require(
       (0..<1).contains(scaleJitter ?? 0), .scaleJitter, "\(scaleJitter ?? 0) is outside [0, 1)")

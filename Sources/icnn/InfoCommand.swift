@@ -36,8 +36,9 @@ struct InfoCommand: ParsableCommand {
       data          \(configuration.data), fingerprint \(state.dataFingerprint)
       """)
     if configuration.interpretable {
-      print("formulation   \(configuration.formulation.rawValue), \(configuration.filterGradient.rawValue), "
-        + "filter loss \(configuration.filterLoss.rawValue)")
+      print(
+        "formulation   \(configuration.formulation.rawValue), \(configuration.filterGradient.rawValue), "
+          + "filter loss \(configuration.filterLoss.rawValue)")
     }
     print("\nlayers")
     var shape = trained.network.inputShape

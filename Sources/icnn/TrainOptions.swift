@@ -49,17 +49,21 @@ struct TrainOptions: ParsableArguments {
   var scoreScale: Double?
   @Option(
     help:
-      "Scaled form: RMS of the filter gradient over that of the task gradient in epoch 1; it falls as 1/epoch. (default: 2)"
+      "Scaled form: RMS of the filter gradient over that of the task gradient in its first epoch; it falls as 1/epoch. (default: 2)"
   )
   var filterGradientShare: Double?
+  @Option(
+    help:
+      "Scaled form: epochs before it begins. (default: a third of the epochs; none with --initial-weights)")
+  var filterLossWarmupEpochs: Int?
   @Option(help: "single-term, exact or exact-constant-z. (default: single-term)")
   var filterGradient: InterpretableOptions.FilterGradient?
   @Option(help: "unit or tau (the paper's literal mask). (default: unit)")
   var maskScale: InterpretableOptions.MaskScale?
   @Option(help: "batch or running: maps that the normalisers run over. (default: batch)")
   var normalizer: InterpretableOptions.Normalizer?
-  @Option(help: "Literal form: scale of the filter loss's weight. (default: 1; released: 0.1)") var filterLossWeight:
-    Double?
+  @Option(help: "Literal form: scale of the filter loss's weight. (default: 1; released: 0.1)")
+  var filterLossWeight: Double?
   @Flag(help: "Single-category training: filters may belong to the counter-examples too.")
   var negativeFilters = false
 
@@ -122,6 +126,7 @@ struct TrainOptions: ParsableArguments {
     set(&c.filterLoss, filterLoss)
     set(&c.scoreScale, scoreScale)
     set(&c.filterGradientShare, filterGradientShare)
+    set(&c.filterLossWarmupEpochs, filterLossWarmupEpochs)
     set(&c.filterGradient, filterGradient)
     set(&c.maskScale, maskScale)
     set(&c.normalizer, normalizer)

@@ -11,7 +11,7 @@ struct FilterGradientShareTests {
 
   @Test("running squares, decaying peak, and ρ/t · P / R")
   func arithmetic() {
-    let share = FilterGradientShare("mask", share: 3)
+    let share = FilterGradientShare("mask", share: 3, warmupEpochs: 0)
     #expect(share.strength(epoch: 1) == 0)
     share.update(task: 16, filter: 0, batchesPerEpoch: 4)
     #expect(share.strength(epoch: 1) == 0)
@@ -29,9 +29,16 @@ struct FilterGradientShareTests {
     #expect(abs(share.strength(epoch: 1) - 3 * (peak / filter).squareRoot()) < 1e-12)
   }
 
+  @Test("nothing in the epochs of the warm-up, and t counts from its end")
+  func warmup() {
+    let share = FilterGradientShare("mask", share: 6, warmupEpochs: 4)
+    share.update(task: 4, filter: 1, batchesPerEpoch: 10)
+    #expect([1, 4, 5, 6, 7].map { share.strength(epoch: $0) } == [0, 0, 12, 6, 4])
+  }
+
   @Test("a vanishing task gradient lets the strength fall slowly; what is not finite is left out")
   func degenerateSquares() {
-    let share = FilterGradientShare("mask", share: 2)
+    let share = FilterGradientShare("mask", share: 2, warmupEpochs: 0)
     share.update(task: 1, filter: 1, batchesPerEpoch: 10)
     for _ in 0..<10 { share.update(task: 0, filter: 0, batchesPerEpoch: 10) }
     #expect(abs(share.strength(epoch: 1) - 2) < 1e-12)
@@ -46,7 +53,9 @@ struct FilterGradientShareTests {
   }
 
   /// Task gradient at x and filter gradient without weight, by loops in Double: [C][N, H, W].
-  private func parts(_ paperCase: PaperCase, _ harness: MaskHarness, scale: Double) -> [(task: [Double], filter: [Double])] {
+  private func parts(_ paperCase: PaperCase, _ harness: MaskHarness, scale: Double) -> [(
+    task: [Double], filter: [Double]
+  )] {
     let oracle = paperCase.oracle
     let cells = paperCase.height * paperCase.width
     return (0..<paperCase.filters).map { filter in
@@ -211,14 +220,17 @@ struct FilterGradientShareTests {
 
   /// Batches that have nothing to say, in one way or another.
   enum Degenerate: String, CaseIterable, Sendable {
-    case silentMaps, oneSilentFilter, noTaskGradient, noPositives, onlyPositives, oneImage, equalMaps, tiny, huge
+    case silentMaps, oneSilentFilter, noTaskGradient, noPositives, onlyPositives, oneImage, equalMaps, tiny,
+      huge
 
     func apply(_ harness: inout MaskHarness) {
       let cells = harness.shape.cells
       switch self {
       case .silentMaps: harness.x = harness.x.map { _ in 0 }
       case .oneSilentFilter:
-        for index in harness.x.indices where index / cells % harness.shape.channels == 0 { harness.x[index] = 0 }
+        for index in harness.x.indices where index / cells % harness.shape.channels == 0 {
+          harness.x[index] = 0
+        }
       case .noTaskGradient: harness.upstream = harness.upstream.map { _ in 0 }
       case .noPositives: harness.classes = harness.classes.map { _ in 1 }
       case .onlyPositives: harness.classes = harness.classes.map { _ in 0 }
@@ -234,7 +246,9 @@ struct FilterGradientShareTests {
     }
   }
 
-  @Test("batches without information leave no NaN, neither alone nor after others", arguments: Degenerate.allCases)
+  @Test(
+    "batches without information leave no NaN, neither alone nor after others", arguments: Degenerate.allCases
+  )
   func degenerate(_ kind: Degenerate) throws {
     for gradient in Self.gradients {
       for normalizer in [InterpretableOptions.Normalizer.batch, .running] {

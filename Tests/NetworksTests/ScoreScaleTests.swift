@@ -70,7 +70,8 @@ struct ScoreScaleTests {
     }
   }
 
-  @Test("the exact gradient matches finite differences with the scale held constant", arguments: PaperCase.all)
+  @Test(
+    "the exact gradient matches finite differences with the scale held constant", arguments: PaperCase.all)
   func exactMatchesDifferences(_ paperCase: PaperCase) throws {
     var harness = paperCase.harness
     harness.upstream = harness.upstream.map { _ in 0 }
@@ -85,7 +86,8 @@ struct ScoreScaleTests {
         var (above, below) = (x, x)
         above[index] += step
         below[index] -= step
-        let rise = paperCase.oracle.loss(above.map { $0 * scale }) - paperCase.oracle.loss(below.map { $0 * scale })
+        let rise =
+          paperCase.oracle.loss(above.map { $0 * scale }) - paperCase.oracle.loss(below.map { $0 * scale })
         return rise / (2 * step) * outcome.reports[0].lambda
       }
       #expect(relativeDifference(paperCase.maps(outcome.dx, filter), expected, floor: 1e-9) < 1e-4)

@@ -1,7 +1,8 @@
 import Glibc
 
-/// How strongly the filter gradient acts: its RMS over the layer is ρ_t times that of the task gradient, ρ_t = ρ/t, t the
-/// epoch from 1.
+/// How strongly the filter gradient acts: its RMS over the layer is ρ_t times that of the task gradient. ρ_t = ρ/t with t the
+/// epoch from 1, not counting `warmupEpochs`, in which it is 0: filters that have learned nothing yet have no category, and
+/// the loss would make them all the detectors of whichever is brightest.
 ///
 /// Both are compared where they meet, at the maps x before the mask, on the cells with x > 0, whose gradient the ReLU below
 /// passes. Both are those of the loss of one image: times the global batch, without the share of a step that accumulates
@@ -24,11 +25,13 @@ final class FilterGradientShare {
   /// G_t², P², R²; [3], 0 before the first batch that had such a gradient.
   let squares: LayerState
   private let share: Double
+  private let warmupEpochs: Int
 
-  /// A share of ρ in the first epoch.
-  init(_ name: String, share: Double) {
+  /// A share of ρ in the first epoch after `warmupEpochs`.
+  init(_ name: String, share: Double, warmupEpochs: Int) {
     precondition(share >= 0 && share.isFinite, "FilterGradientShare: \(share) is no share")
     self.share = share
+    self.warmupEpochs = warmupEpochs
     squares = LayerState("\(name).gradient_squares", shape: [3])
   }
 
@@ -36,9 +39,9 @@ final class FilterGradientShare {
   func strength(epoch: Int) -> Double {
     let peak = squares.values[1]
     let filter = squares.values[2]
-    guard peak > 0, filter > 0 else { return 0 }
-    return share / Double(max(epoch, 1)) * peak.squareRoot()
-      / max(filter.squareRoot(), Self.smallestFilterGradient)
+    let t = max(epoch, 1) - warmupEpochs
+    guard t > 0, peak > 0, filter > 0 else { return 0 }
+    return share / Double(t) * peak.squareRoot() / max(filter.squareRoot(), Self.smallestFilterGradient)
   }
 
   /// Takes a batch's mean squares into the averages. A gradient that is 0 everywhere (silent maps, a loss without slope)

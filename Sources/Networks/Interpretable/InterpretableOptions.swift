@@ -56,6 +56,8 @@ public struct InterpretableOptions: Codable, Equatable, Sendable {
   /// ρ: the filter gradient's RMS is ρ/t times that of the task gradient at the layer, whatever λ would say (paper only; see
   /// `FilterGradientShare`). Nil: the paper to the letter, λ times the gradient of the loss.
   public var gradientShare: Double?
+  /// Epochs before the filter gradient's share begins, and before its t counts from 1.
+  public var warmupEpochs = 0
   /// β of the paper's templates: how fast they fall with the distance from the peak.
   public var beta = 4.0
   /// In single-category training, filters may belong to the counter-examples too.

@@ -84,7 +84,10 @@ final class PaperFilterLoss: FilterLoss {
     termSums = AlignedBuffer(count: 3 * lanes + 2)
     scoreScale = options.filterLossEnabled ? options.scoreScale.map { ScoreScale(name, target: $0) } : nil
     gradientShare =
-      options.filterLossEnabled ? options.gradientShare.map { FilterGradientShare(name, share: $0) } : nil
+      options.filterLossEnabled
+      ? options.gradientShare.map {
+        FilterGradientShare(name, share: $0, warmupEpochs: options.warmupEpochs)
+      } : nil
     let isRunning = options.normalizer == .running
     runningNormalizer =
       isRunning
