@@ -22,12 +22,20 @@ extension TrainingConfiguration {
     result.weightDecay = weightDecay ?? architecture.weightDecay
     result.dropout = dropout ?? Double(architecture.dropout)
     result.epochs = epochs ?? architecture.epochs
-    result.filterLossWarmupEpochs =
-      filterLossWarmupEpochs ?? (initialWeights == nil ? (result.epochs ?? architecture.epochs) / 3 : 0)
     result.scaleJitter = scaleJitter ?? architecture.scaleJitter
     result.colorJitter = colorJitter ?? architecture.colorJitter
     if positiveClass != nil { result.loss = .logistic }
     return (result, architecture)
+  }
+
+  /// The same with the default of the filter loss's warm-up filled in, which depends on the number of training images.
+  func withFilterLossWarmup(trainingImages: Int) -> TrainingConfiguration {
+    guard filterLossWarmupEpochs == nil else { return self }
+    let stepsPerEpoch = max((trainingImages + batchSize - 1) / batchSize, 1)
+    let epochs = steps.map { ($0 + stepsPerEpoch - 1) / stepsPerEpoch } ?? epochs ?? 0
+    var result = self
+    result.filterLossWarmupEpochs = initialWeights == nil ? epochs / 3 : 0
+    return result
   }
 
   /// What the network is built for.

@@ -71,13 +71,13 @@ public final class Trainer {
       configuration, imageSize: configuration.imageSize ?? architecture.imageSize,
       known: checkpoint?.state.preprocessing, communicator, console)
     self.run = run
-    self.configuration = configuration
+    self.configuration = configuration.withFilterLossWarmup(trainingImages: data.task.training.count)
     self.communicator = communicator
     self.console = console
 
     gradients = communicator.gradientExchange(configuration.reduction, configuration.gradientExchange)
     let network = architecture.build(
-      configuration.networkOptions(outputs: data.task.outputs), arenas: gradients.arenas)
+      self.configuration.networkOptions(outputs: data.task.outputs), arenas: gradients.arenas)
     try gradients.requireRoute()
     network.store.initialize(seed: configuration.seed)
     network.recomputation = configuration.recompute
@@ -110,7 +110,7 @@ public final class Trainer {
 
     try restore(checkpoint)
     try requireAgreement()
-    try onAllRanks(communicator) { try run?.write(configuration) }
+    try onAllRanks(communicator) { try run?.write(self.configuration) }
     announce(checkpoint)
   }
 

@@ -48,7 +48,7 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
   /// Mean of the maps' maxima at which the scaled form takes its scores, c.
   public var scoreScale: Double = 10
   /// RMS of the scaled form's gradient over that of the task gradient in the first epoch, ρ; it falls as 1/t.
-  public var filterGradientShare: Double = 2
+  public var filterGradientShare: Double = 0.5
   /// Epochs before the scaled form begins; nil: none on initial weights, whose filters know something, else a third of
   /// all epochs.
   public var filterLossWarmupEpochs: Int?

@@ -49,7 +49,7 @@ struct TrainOptions: ParsableArguments {
   var scoreScale: Double?
   @Option(
     help:
-      "Scaled form: RMS of the filter gradient over that of the task gradient in its first epoch; it falls as 1/epoch. (default: 2)"
+      "Scaled form: RMS of the filter gradient over that of the task gradient in its first epoch; it falls as 1/epoch. (default: 0.5)"
   )
   var filterGradientShare: Double?
   @Option(

@@ -18,10 +18,10 @@ struct FilterGradientShareTests {
     share.update(task: 16, filter: 4, batchesPerEpoch: 4)
     #expect(share.strength(epoch: 1) == 6)
     #expect(share.strength(epoch: 2) == 3)
-    share.update(task: 4, filter: 1, batchesPerEpoch: 4)
+    share.update(task: 4, filter: 1, batchesPerEpoch: 40)
     let (kept, new) = (exp(-0.1), 1 - exp(-0.1))
     let (mean, filter) = (16 * kept + 4 * new, 4 * kept + new)
-    let peak = max(mean, 16 * exp(-2 / (5.0 * 4)))
+    let peak = max(mean, 16 * exp(-2 / (5.0 * 40)))
     #expect(peak > mean)
     for (value, expected) in zip(share.squares.values, [mean, peak, filter]) {
       #expect(abs(value - expected) < 1e-12)

@@ -27,7 +27,7 @@ struct ShardingTests {
         #expect(report.scoreScale == parts.reports[0].scoreScale, place)
         #expect(report.gradientRatio == parts.reports[0].gradientRatio, place)
         if let ratio = report.gradientRatio, let expected = whole.reports[0].gradientRatio {
-          #expect(abs(ratio - expected) < 1e-6 * expected, place)
+          #expect(abs(ratio - expected) <= 1e-6 * expected, place)
         }
         #expect(report.filtersPerCategory == whole.reports[0].filtersPerCategory, place)
         #expect(report.terms?.loss == parts.reports[0].terms?.loss, place)

@@ -16,12 +16,13 @@ import Testing
     var network = Architecture.compact
     var formulation: InterpretableOptions.Formulation?
     var gradient = InterpretableOptions.FilterGradient.singleTerm
+    var isScaled = false
     var recomputation = Recomputation.none
     var ranks = 1
     var parts = 1
 
     var testDescription: String {
-      "\(network.name), \(formulation?.rawValue ?? "ordinary"), \(gradient.rawValue), "
+      "\(network.name), \(formulation?.rawValue ?? "ordinary"), \(gradient.rawValue)\(isScaled ? " scaled" : ""), "
         + "recompute \(recomputation.rawValue), \(ranks) ranks, \(parts) parts"
     }
   }
@@ -35,6 +36,8 @@ import Testing
     "a steady step allocates nothing",
     arguments: [
       Case(), Case(formulation: .paper), Case(formulation: .paper, gradient: .exact),
+      Case(formulation: .paper, isScaled: true), Case(formulation: .paper, gradient: .exact, isScaled: true),
+      Case(formulation: .paper, isScaled: true, recomputation: .segments(3), ranks: 2, parts: 2),
       Case(formulation: .released(corrected: false)), Case(formulation: .released(corrected: true), parts: 2),
       Case(formulation: .paper, ranks: 2), Case(formulation: .released(corrected: false), ranks: 2),
       Case(formulation: .paper, recomputation: .segments(3), ranks: 2, parts: 2),
@@ -109,6 +112,10 @@ import Testing
       options.interpretable = InterpretableOptions()
       options.interpretable?.formulation = formulation
       options.interpretable?.filterGradient = test.gradient
+      if test.isScaled {
+        options.interpretable?.scoreScale = 10
+        options.interpretable?.gradientShare = 0.5
+      }
     }
     let network = test.network.build(options)
     network.store.initialize(seed: 1)

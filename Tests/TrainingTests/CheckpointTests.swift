@@ -62,6 +62,29 @@ import Testing
     }
   }
 
+  @Test("a state of version 1 is of the literal form")
+  func versionOne() throws {
+    let encoded = try JSONEncoder().encode(Fixture().state)
+    var object = try #require(JSONSerialization.jsonObject(with: encoded) as? [String: Any])
+    #expect(CheckpointState.upgraded(object, from: 2) == nil)
+    var configuration = try #require(object["configuration"] as? [String: Any])
+    for name in ["filter-loss", "score-scale", "filter-gradient-share", "filter-loss-warmup-epochs"] {
+      configuration[name] = nil
+    }
+    object["configuration"] = configuration
+    #expect(throws: DecodingError.self) {
+      try JSONDecoder().decode(
+        CheckpointState.self, from: JSONSerialization.data(withJSONObject: object))
+    }
+    let upgraded = try #require(CheckpointState.upgraded(object, from: 1))
+    let state = try JSONDecoder().decode(
+      CheckpointState.self, from: JSONSerialization.data(withJSONObject: upgraded))
+    var expected = Fixture().state.configuration
+    expected.filterLoss = .literal
+    #expect(state.configuration == expected)
+    #expect(state.configuration.networkOptions(outputs: 3).interpretable?.gradientShare == nil)
+  }
+
   @Test("two checkpoints of one state are the same bytes, and xxh128sum could check them")
   func repeatable() throws {
     try SmallRun.withFolder { run in

@@ -33,6 +33,7 @@ enum SmallRun {
     configuration.learningRate = 0.01
     configuration.schedule = .constant
     configuration.loaderThreads = 1
+    configuration.filterLossWarmupEpochs = 0
     // Thirteen buckets, so that their order and overlap matter.
     configuration.bucketMebibytes = 0.25
     configuration.checkpointEverySteps = 1000

@@ -58,7 +58,8 @@ import Testing
       { $0.batchSize = 3 }, { $0.accumulate = 5 }, { $0.epochs = 0 }, { $0.steps = 0 }, { $0.imageSize = 8 },
       { $0.learningRate = -1 }, { $0.momentum = 1 }, { $0.weightDecay = -1 }, { $0.dropout = 1 },
       { $0.filterLossWeight = -1 }, { $0.cropMargin = 2 }, { $0.scaleJitter = 1 }, { $0.colorJitter = -0.1 },
-      { $0.keepCheckpoints = 0 },
+      { $0.keepCheckpoints = 0 }, { $0.scoreScale = 0 }, { $0.filterGradientShare = -1 },
+      { $0.filterGradientShare = .nan }, { $0.filterLossWarmupEpochs = -1 }, { $0.filterLossWeight = 2 },
       { $0.bucketMebibytes = 0 },
     ]
     for change in changes {
@@ -66,6 +67,36 @@ import Testing
       change(&configuration)
       #expect(throws: ConfigurationError.self) { try configuration.validate(ranks: 4) }
     }
+  }
+
+  @Test("the form of the filter loss: scaled by default, literal and off as they say, the released one's own")
+  func filterLossForms() throws {
+    var configuration = try TrainingConfiguration(
+      yaml: "score-scale: 20\nfilter-gradient-share: 3\nepochs: 12", source: "test"
+    ).resolved().0.withFilterLossWarmup(trainingImages: 100)
+    #expect(configuration.filterLoss == .scaled && configuration.filterLossWarmupEpochs == 4)
+    let scaled = try #require(configuration.networkOptions(outputs: 3).interpretable)
+    #expect(scaled.scoreScale == 20 && scaled.gradientShare == 3 && scaled.warmupEpochs == 4)
+    #expect(scaled.filterLossEnabled)
+    configuration.initialWeights = "weights.safetensors"
+    configuration.filterLossWarmupEpochs = nil
+    #expect(configuration.withFilterLossWarmup(trainingImages: 100).filterLossWarmupEpochs == 0)
+    configuration.initialWeights = nil
+    configuration.steps = 21
+    // 4 steps an epoch, of batches of 32: six epochs.
+    #expect(configuration.withFilterLossWarmup(trainingImages: 100).filterLossWarmupEpochs == 2)
+    configuration.filterLoss = .literal
+    configuration.filterLossWeight = 7
+    try configuration.validate(ranks: 1)
+    let literal = try #require(configuration.networkOptions(outputs: 3).interpretable)
+    #expect(literal.scoreScale == nil && literal.gradientShare == nil && literal.weight == 7)
+    configuration.filterLoss = .off
+    #expect(configuration.networkOptions(outputs: 3).interpretable?.filterLossEnabled == false)
+    configuration.filterLoss = .scaled
+    configuration.formulation = .released(corrected: false)
+    try configuration.validate(ranks: 1)
+    let released = try #require(configuration.networkOptions(outputs: 3).interpretable)
+    #expect(released.scoreScale == nil && released.gradientShare == nil && released.filterLossEnabled)
   }
 
   @Test("the network's own values are filled in")
