@@ -13,7 +13,7 @@ struct DemoCommand: ParsableCommand {
   )
 
   @Option(help: ArgumentHelp("Folder for data and runs.", valueName: "dir")) var output = "icnn-demo"
-  @Option(help: "Passes over the training images.") var epochs = 6
+  @Option(help: "Passes over the training images.") var epochs = 20
   @Option(help: "Images of each of the six categories.") var imagesPerCategory = 150
   @Option(help: "Side of the images, in pixels.") var imageSize = 64
 
