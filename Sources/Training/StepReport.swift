@@ -10,7 +10,7 @@ public struct StepReport: Sendable {
   public var imageCount: Int
   /// Mean task loss over the images.
   public var taskLoss: Double
-  /// Σ over the interpretable layers of λ · Σ over the filters of the filter loss.
+  /// Σ over the interpretable layers of λ · Σ over the filters of the filter loss; in the scaled form of its mean.
   public var filterLoss: Double
   /// Share of the training images that were classified correctly.
   public var accuracy: Double

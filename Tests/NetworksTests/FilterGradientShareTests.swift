@@ -107,6 +107,7 @@ struct FilterGradientShareTests {
       let scale = second.reports[0].scoreScale
       let lambda = strength * Double(paperCase.oracle.count) / (paperCase.oracle.tau * scale)
       #expect(abs(second.reports[0].lambda / lambda - 1) < 1e-5)
+      #expect(second.reports[0].weightedLoss == second.reports[0].terms?.loss)
     }
   }
 

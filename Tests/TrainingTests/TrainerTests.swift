@@ -76,6 +76,12 @@ import Testing
       }
       #expect(error?.code == 65)
       #expect(error?.description.contains("seed was 1 and is now 2") == true)
+      other = SmallRun.configuration(steps: 2)
+      other.filterLoss = .literal
+      let form = #expect(throws: ExitError.self) {
+        try SmallRun.train(other, ranks: 1, output: folder + "/run", resume: true)
+      }
+      #expect(form?.description.contains("filter-loss was scaled and is now literal") == true)
       let again = #expect(throws: ExitError.self) {
         try SmallRun.train(SmallRun.configuration(steps: 2), ranks: 1, output: folder + "/run")
       }

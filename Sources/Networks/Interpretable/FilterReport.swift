@@ -35,14 +35,23 @@ public struct FilterReport: Sendable {
   /// after a resume.
   public internal(set) var changedFilters = 0
 
-  init(layer: String, filterCount: Int, categories: Int) {
+  private let hasShare: Bool
+
+  /// - Parameter hasShare: the gradient is a share of the task's, so that λ changes with every step.
+  init(layer: String, filterCount: Int, categories: Int, hasShare: Bool = false) {
     self.layer = layer
     self.filterCount = filterCount
+    self.hasShare = hasShare
     filtersPerCategory = Array(repeating: 0, count: categories)
   }
 
-  /// λ · Σ_f Loss_f, what this layer adds to the training loss; 0 where the loss has no value.
-  public var weightedLoss: Double { lambda * (terms?.loss ?? 0) * Double(filterCount) }
+  /// What this layer adds to the training loss that is shown: λ · Σ_f Loss_f, 0 where the loss has no value. Where the
+  /// gradient is a share of the task's, λ follows other quantities than the loss and its product with it says nothing: there
+  /// it is the mean of Loss_f over the filters, in nats.
+  public var weightedLoss: Double {
+    let loss = terms?.loss ?? 0
+    return hasShare ? loss : lambda * loss * Double(filterCount)
+  }
 
   /// Counts the filters of each category and those that changed; −1 stands for none.
   mutating func count(_ categories: [Int32], before: [Int32]) {

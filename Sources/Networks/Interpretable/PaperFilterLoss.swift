@@ -76,7 +76,9 @@ final class PaperFilterLoss: FilterLoss {
     bank = TemplateBank(height: shape.height, width: shape.width, beta: options.beta)
     assignment = FilterAssignment(
       name, filters: filters, categories: categories, eligible: eligibleCategories)
-    report = FilterReport(layer: name, filterCount: filters, categories: categories)
+    report = FilterReport(
+      layer: name, filterCount: filters, categories: categories,
+      hasShare: options.filterLossEnabled && options.gradientShare != nil)
     templatesPerBlock = bank.count * Tensor.blockWidth
     logZ = AlignedBuffer(count: lanes * bank.count)
     divergences = AlignedBuffer(count: options.filterGradient == .exact ? lanes * bank.count : 0)
