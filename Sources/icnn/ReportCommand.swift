@@ -24,6 +24,11 @@ struct ReportCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Data set.", valueName: "dir")) var data: String
   @Option(help: "train or val.") var split: Split = .validation
   @Option(help: ArgumentHelp("The page to be written.", valueName: "file")) var output: String
+  @Option(
+    help: ArgumentHelp(
+      "Also write every picture into this folder, as PNG in full size, in a folder for each network.",
+      valueName: "dir"))
+  var pictures: String?
   @Option(help: "Heading. Default: the network and what it was trained on.") var title: String?
   @Option(help: "Most misclassified images shown of each network, worst first.") var mistakes = 200
   @OptionGroup(title: "Filters") var metrics: MetricsOptions
@@ -42,7 +47,8 @@ struct ReportCommand: ParsableCommand {
     let console = Console(isSpeaking: true)
     let began = ContinuousClock.now
     try requireFolder()
-    var maker = ReportMaker(data: data, split: split, metrics, mostMistakes: mistakes, communicator, console)
+    var maker = ReportMaker(
+      data: data, split: split, metrics, mostMistakes: mistakes, pictures: pictures, communicator, console)
     var paths = [checkpoint]
     if let compare { paths.append(compare) }
     for path in paths {

@@ -18,12 +18,14 @@ struct ReportMaker {
   private let split: Split
   private let measuring: MetricsOptions
   private let mostMistakes: Int
+  /// Folder for pictures in full size; nil: they are only on the page.
+  private let pictures: String?
   private let communicator: any Communicator
   private let console: Console
   private var studies: [Study] = []
 
   init(
-    data: String, split: Split, _ measuring: MetricsOptions, mostMistakes: Int,
+    data: String, split: Split, _ measuring: MetricsOptions, mostMistakes: Int, pictures: String?,
     _ communicator: any Communicator,
     _ console: Console
   ) {
@@ -31,6 +33,7 @@ struct ReportMaker {
     self.split = split
     self.measuring = measuring
     self.mostMistakes = mostMistakes
+    self.pictures = pictures
     self.communicator = communicator
     self.console = console
   }
@@ -47,6 +50,10 @@ struct ReportMaker {
     if let records = evaluation.records, let metrics = evaluation.metrics {
       let gallery = FilterGallery(trained.network, trained.context, records, opened.folder, frame(opened))
       _ = try trained.evaluate(opened, split: split, communicator, console, observer: gallery.keeper)
+      if let pictures {
+        var folder = try PictureFolder(pictures + "/" + name)
+        gallery.onPicture = { try folder.write($1, named: $0) }
+      }
       console.line("drawing \(metrics.filters.count) filters")
       let pictures = try gallery.draw { console.progress($0) }
       network.filters = zip(metrics.filters, pictures).map { view($0, pictures: $1, metrics) }

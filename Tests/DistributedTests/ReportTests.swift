@@ -106,9 +106,14 @@ import Testing
       let outcome = try Program.run([
         "report", "--checkpoint", Runs.shared.interpretable, "--compare", Runs.shared.ordinary, "--data",
         Program.data,
-        "--output", file,
+        "--output", file, "--pictures", folder + "/pictures",
       ])
       #expect(outcome.exitCode == 0, "\(outcome.stderr)")
+      for network in ["interpretable", "ordinary"] {
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder + "/pictures/" + network)
+        #expect(names.count > 100 && names.allSatisfy { $0.hasSuffix(".png") })
+        #expect(names.contains { $0.hasSuffix("-mask.png") } == (network == "interpretable"))
+      }
       let page = try String(contentsOfFile: file, encoding: .utf8)
       check(page)
       for text in [

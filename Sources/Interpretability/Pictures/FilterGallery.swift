@@ -14,6 +14,8 @@ import Tensors
 public final class FilterGallery {
   /// To be the network's observer during one pass over the split.
   public let keeper: MapKeeper
+  /// Is given every picture that is drawn, in full size, and a name for its file; what it throws ends the drawing.
+  public var onPicture: (_ name: String, _ image: RGBImage) throws -> Void = { _, _ in }
   private let records: FilterRecords
   private let folder: ImageFolder
   private let frame: InputFrame
@@ -62,8 +64,8 @@ public final class FilterGallery {
   /// The pictures of every filter; none of a silent one.
   ///
   /// - Parameter progress: told now and then how far it is.
-  /// - Throws: `DatasetError` for an image that cannot be read.
-  public func draw(progress: (_ line: () -> String) -> Void) throws(DatasetError) -> [Pictures] {
+  /// - Throws: `DatasetError` for an image that cannot be read, and what `onPicture` throws.
+  public func draw(progress: (_ line: () -> String) -> Void) throws -> [Pictures] {
     let side = max(16, frame.side / 3)
     var averages = strongest.map { _ in AveragePart(side: side) }
     var shown: [[(rank: Int, picture: ReportPicture)]] = strongest.map { _ in [] }
@@ -81,17 +83,20 @@ public final class FilterGallery {
         let peak = records.peakPoint(filter, image)
         averages[filter].add(window, x: peak.x, y: peak.y)
         if rank < Self.shownImages {
-          shown[filter].append((rank, outlined(window, filter, image, path)))
+          let picture = outlined(window, filter, image)
+          try onPicture("\(name(filter))-strongest-\(rank + 1)", picture)
+          shown[filter].append((rank, small(picture, filter, image, path)))
         }
       }
     }
-    return strongest.indices.map { filter in
+    return try strongest.indices.map { filter in
       guard let first = strongest[filter].first else { return ([], []) }
+      try onPicture("\(name(filter))-average", averages[filter].image)
       let average = ReportPicture(
         photograph: averages[filter].image, longestSide: 96,
         description:
           "average of what filter \(filter) looks at on its \(averages[filter].count) strongest images")
-      let mask = maskPicture(filter, first.image)
+      let mask = try maskPicture(filter, first.image)
       let images = shown[filter].sorted { $0.rank < $1.rank }.map(\.picture)
       // A square of four, or one alone.
       return (
@@ -118,8 +123,8 @@ public final class FilterGallery {
   /// By category: the distribution of the parts of all its filters over one of its images (the paper's figure 6), beside
   /// the image.
   ///
-  /// - Throws: `DatasetError` for an image that cannot be read.
-  public func drawCategories() throws(DatasetError) -> [Int: ReportPicture] {
+  /// - Throws: `DatasetError` for an image that cannot be read, and what `onPicture` throws.
+  public func drawCategories() throws -> [Int: ReportPicture] {
     let layer = records.layer
     let reader = FramedImage(frame)
     var pictures: [Int: ReportPicture] = [:]
@@ -134,8 +139,10 @@ public final class FilterGallery {
           partsIn: maps, thresholds: filters.map { records.threshold($0) }, height: layer.height,
           width: layer.width, side: frame.side
         ).values, strength: 0.6)
+      let picture = RGBImage.row([window, heat], gap: 4)
+      try onPicture("category-\(category)-parts", picture)
       pictures[category] = ReportPicture(
-        photograph: RGBImage.row([window, heat], gap: 4), longestSide: 300,
+        photograph: picture, longestSide: 300,
         description: "an image of the category, and where the parts of its \(filters.count) filters lie on it"
       )
     }
@@ -154,7 +161,7 @@ public final class FilterGallery {
   }
 
   /// The image with the filter's region outlined; a ring at the peak where nothing exceeds the filter's threshold.
-  private func outlined(_ window: RGBImage, _ filter: Int, _ image: Int, _ path: String) -> ReportPicture {
+  private func outlined(_ window: RGBImage, _ filter: Int, _ image: Int) -> RGBImage {
     var picture = window
     let layer = records.layer
     let map = keeper.masked[MapKeeper.Place(image: image, filter: filter)] ?? []
@@ -170,6 +177,12 @@ public final class FilterGallery {
       let peak = records.peakPoint(filter, image)
       picture.ring(x: peak.x, y: peak.y, radius: Double(layer.field.horizontal.stride), Self.edge)
     }
+    return picture
+  }
+
+  private func name(_ filter: Int) -> String { "filter-" + String(10000 + filter).dropFirst() }
+
+  private func small(_ picture: RGBImage, _ filter: Int, _ image: Int, _ path: String) -> ReportPicture {
     let cell = records.peakCell(filter, image)
     return ReportPicture(
       photograph: picture, longestSide: 112,
@@ -177,7 +190,7 @@ public final class FilterGallery {
         "\(path): filter \(filter) is strongest in row \(cell.row + 1), column \(cell.column + 1) of its map")
   }
 
-  private func maskPicture(_ filter: Int, _ image: Int) -> ReportPicture? {
+  private func maskPicture(_ filter: Int, _ image: Int) throws -> ReportPicture? {
     let place = MapKeeper.Place(image: image, filter: filter)
     let layer = records.layer
     guard let map = keeper.rectified[place], let masked = keeper.masked[place], layer.height == layer.width,
@@ -185,6 +198,7 @@ public final class FilterGallery {
     else { return nil }
     let picture = MaskPicture.draw(
       map: map, masked: masked, side: layer.width, beta: beta, cellSide: max(1, 48 / layer.width))
+    try onPicture("\(name(filter))-mask", picture)
     return ReportPicture(
       data: .init(PNGEncoder.encode(picture)), width: picture.width, height: picture.height,
       description: "filter \(filter) on its strongest image: the map, "

@@ -78,6 +78,26 @@ import Testing
     #expect(mask.description.contains("template"))
   }
 
+  @Test("every picture is handed on in full size, under a name of its own; an error ends it")
+  func handedOn() throws {
+    struct DiskFull: Error {}
+    let gallery = try gallery(planted())
+    var pictures: [String: RGBImage] = [:]
+    gallery.onPicture = { #expect(pictures.updateValue($1, forKey: $0) == nil) }
+    _ = try gallery.draw { _ in }
+    _ = try gallery.drawCategories()
+    let own = (1...4).map { "strongest-\($0)" } + ["average", "mask"]
+    #expect(
+      Set(pictures.keys)
+        == Set(
+          ["filter-0000-", "filter-0002-"].flatMap { filter in own.map { filter + $0 } } + [
+            "category-0-parts"
+          ]))
+    #expect(pictures["filter-0000-strongest-1"]?.width == 32)
+    gallery.onPicture = { _, _ in throw DiskFull() }
+    #expect(throws: DiskFull.self) { try gallery.draw { _ in } }
+  }
+
   @Test("without a mask there is no picture of one; few images give one picture")
   func ordinary() throws {
     var planted = planted(images: 3)
