@@ -99,11 +99,14 @@ import Testing
     }
   }
 
-  @Test("at a small learning rate fifty steps in a row are those of one rank")
-  func fiftySteps() throws {
+  @Test(
+    "at a small learning rate fifty steps in a row are those of one rank",
+    arguments: [(TrainingConfiguration.FilterLossForm.literal, 1e-4), (.scaled, 1e-5)])
+  func fiftySteps(filterLoss: TrainingConfiguration.FilterLossForm, learningRate: Double) throws {
     // Winograd's rounding differs between equal windows of a map, so that a flat background places a mask by the last
     // bit: with direct convolutions nothing is magnified at this rate.
-    var configuration = Self.configuration(learningRate: 1e-4)
+    var configuration = Self.configuration(learningRate: learningRate)
+    configuration.filterLoss = filterLoss
     configuration.convolution = .exact
     let one = try Self.steps(configuration, ranks: 1)
     try #require(one.count == 50)
