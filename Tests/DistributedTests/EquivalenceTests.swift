@@ -18,7 +18,7 @@ struct EquivalenceTests {
           Program.training(
             folder + "/\(ranks)", "--steps", "50", "--dropout", "0.3", "--scale-jitter", "0.2",
             "--color-jitter", "0.2", "--validate-every", "1000") + [
-              "--learning-rate", "1e-4", "--convolution", "exact",
+              "--learning-rate", "1e-5", "--convolution", "exact", "--filter-loss-warmup-epochs", "0",
             ])
         #expect(run.exitCode == 0, "\(run.stderr)")
       }
