@@ -293,6 +293,11 @@ public final class Trainer {
         + "\(communicator.size) rank\(communicator.size == 1 ? "" : "s") × \(CPU.threadCount) threads, "
         + "\(InstructionSet.current); \(totalSteps) steps"
         + (communicator.size == 1 ? "" : "; gradients: \(gradients.route)"))
+    if configuration.interpretable && configuration.formulation == .paper && configuration.filterLoss == .scaled,
+      let warmup = configuration.filterLossWarmupEpochs, warmup > 0
+    {
+      console.line("the filter loss begins in epoch \(warmup + 1)")
+    }
     // The first batch is the largest.
     let share = loader.sampler.positions(batch: 0, rank: communicator.rank, rankCount: communicator.size)
     network.prepare(batchSize: share.count, step.context)
