@@ -293,7 +293,8 @@ public final class Trainer {
         + "\(communicator.size) rank\(communicator.size == 1 ? "" : "s") × \(CPU.threadCount) threads, "
         + "\(InstructionSet.current); \(totalSteps) steps"
         + (communicator.size == 1 ? "" : "; gradients: \(gradients.route)"))
-    if configuration.interpretable && configuration.formulation == .paper && configuration.filterLoss == .scaled,
+    if configuration.interpretable && configuration.formulation == .paper
+      && configuration.filterLoss == .scaled,
       let warmup = configuration.filterLossWarmupEpochs, warmup > 0
     {
       console.line("the filter loss begins in epoch \(warmup + 1)")
