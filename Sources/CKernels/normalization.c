@@ -6,7 +6,7 @@ CK_DECLARE(ck_lrn_cells_backward,
 CK_DECLARE(ck_channel_moments_plane,
            (int64_t cells, const float *a, const float *b, const float *offset, double *sums))
 CK_DECLARE(ck_channel_affine_plane, (int64_t cells, const float *x, const float *offset, const float *scale,
-                                     const float *shift, float *y))
+                                     const float *shift, int relu, float *y))
 CK_DECLARE(ck_channel_affine2_plane,
            (int64_t cells, const float *dy, const float *x, const float *offset, const float *dyScale,
             const float *xScale, const float *shift, float *dx))
@@ -47,6 +47,7 @@ typedef struct {
   const float *a, *b, *offset, *scale, *scale2, *shift;
   double *partials, *sums;
   float *out;
+  int relu;
 } Channels;
 
 static void moments_plane(void *context, int64_t i) {
@@ -78,12 +79,13 @@ static void affine_plane(void *context, int64_t i) {
   const Channels *p = context;
   int64_t plane = i * p->cells * CK_BLOCK, channel = i % p->blocks * CK_BLOCK;
   CK_DISPATCH(ck_channel_affine_plane, (p->cells, p->a + plane, p->offset + channel, p->scale + channel,
-                                        p->shift + channel, p->out + plane))
+                                        p->shift + channel, p->relu, p->out + plane))
 }
 
 void ck_channel_affine(int64_t batch, int64_t blocks, int64_t cells, const float *x, const float *offset,
-                       const float *scale, const float *shift, float *y) {
-  Channels p = {.blocks = blocks, .cells = cells, .a = x, .offset = offset, .scale = scale, .shift = shift, .out = y};
+                       const float *scale, const float *shift, int relu, float *y) {
+  Channels p = {.blocks = blocks, .cells = cells, .a = x, .offset = offset, .scale = scale, .shift = shift, .out = y,
+                .relu = relu};
   ck_parallel(batch * blocks, affine_plane, &p);
 }
 

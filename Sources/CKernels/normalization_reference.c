@@ -50,10 +50,11 @@ void ck_channel_moments_plane_reference(int64_t cells, const float *a, const flo
 }
 
 void ck_channel_affine_plane_reference(int64_t cells, const float *x, const float *offset, const float *scale,
-                                       const float *shift, float *y) {
+                                       const float *shift, int relu, float *y) {
   for (int64_t i = 0; i < cells * CK_BLOCK; i++) {
     int64_t c = i % CK_BLOCK;
-    y[i] = (x[i] - offset[c]) * scale[c] + shift[c];
+    float value = (x[i] - offset[c]) * scale[c] + shift[c];
+    y[i] = relu && value < 0 ? 0 : value;
   }
 }
 

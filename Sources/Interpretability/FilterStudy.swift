@@ -54,7 +54,7 @@ public final class FilterStudy {
   ) {
     let parts = try SplitParts(entries, of: folder, frame, named: partNames, ranks)
     // A fused ReLU would hide what lies before it; without fusion every number is the same.
-    let isFused = network.layers.contains { ($0 as? Convolution)?.rectifies == true }
+    let isFused = network.fusesRectifiers
     if isFused { network.fuseRectifiers(false) }
     defer { if isFused { network.fuseRectifiers() } }
 

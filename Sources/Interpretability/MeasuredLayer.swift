@@ -4,7 +4,8 @@ import Tensors
 /// The convolution whose filters are measured, and where in the network its maps can be seen.
 ///
 /// By default the last convolution: in an interpretable network the new one above the pre-trained ones, in an ordinary
-/// network the top one, which is what the paper compares.
+/// network the top one, which is what the paper compares. A block of a network with skip connections counts as one: its
+/// maps are the sums that it gives, rectified at each point they are taken.
 public struct MeasuredLayer: Sendable, Equatable {
   /// At which point the maps of the filters are taken.
   public enum Feature: String, Codable, Sendable, CaseIterable {
@@ -45,12 +46,12 @@ public struct MeasuredLayer: Sendable, Equatable {
   /// - Throws: `unknownLayer`, `noMaps`, `unknownGeometry`, `mapTooLarge`.
   public init(_ network: Network, named name: String? = nil) throws(InterpretabilityError) {
     let layers = network.layers
-    let convolutions = layers.indices.filter { layers[$0] is Convolution }
+    let convolutions = layers.indices.filter { layers[$0] is Convolution || !layers[$0].parts.isEmpty }
     guard let last = convolutions.last else { throw .noMaps(network: network.name) }
     var index = last
     if let name {
       guard let named = layers.firstIndex(where: { $0.name == name }),
-        layers[named] is Convolution || layers[named] is InterpretableMask,
+        convolutions.contains(named) || layers[named] is InterpretableMask,
         let convolution = convolutions.last(where: { $0 <= named })
       else { throw .unknownLayer(name: name, known: convolutions.map { layers[$0].name }) }
       index = convolution

@@ -32,6 +32,14 @@ public struct ReceptiveField: Codable, Sendable, Equatable {
         firstCentre: firstCentre + Double(stride) * (Double(kernel - 1) / 2 - Double(padding)),
         stride: stride * step, size: size + (kernel - 1) * stride)
     }
+
+    /// The smallest field that holds both; nil if their strides differ.
+    func joined(with other: Axis) -> Axis? {
+      guard stride == other.stride else { return nil }
+      let first = min(firstCentre - Double(size) / 2, other.firstCentre - Double(other.size) / 2)
+      let last = max(firstCentre + Double(size) / 2, other.firstCentre + Double(other.size) / 2)
+      return Axis(firstCentre: (first + last) / 2, stride: stride, size: Int((last - first).rounded()))
+    }
   }
 
   /// Where the round field of a unit lies.
@@ -97,8 +105,33 @@ public struct ReceptiveField: Codable, Sendable, Equatable {
       return followed(window)
     case is ReLU, is BatchNormalization, is LocalResponseNormalization, is Dropout, is InterpretableMask:
       return self
+    case let block as Residual:
+      guard let body = followed(by: block.body, input: input),
+        let shortcut = followed(by: block.shortcut, input: input)
+      else { return nil }
+      return body.joined(with: shortcut)
     default: return nil
     }
+  }
+
+  /// The field of a chain's units over these.
+  private func followed(by chain: [any Layer], input: Shape) -> ReceptiveField? {
+    var field = self
+    var shape = input
+    for layer in chain {
+      guard let next = field.followed(by: layer, input: shape) else { return nil }
+      field = next
+      shape = layer.outputShape(for: shape)
+    }
+    return field
+  }
+
+  /// The smallest field that holds the fields of two paths to the same units; nil if their strides differ.
+  private func joined(with other: ReceptiveField) -> ReceptiveField? {
+    guard let vertical = vertical.joined(with: other.vertical),
+      let horizontal = horizontal.joined(with: other.horizontal)
+    else { return nil }
+    return ReceptiveField(vertical: vertical, horizontal: horizontal)
   }
 
   private func followed(_ window: PoolingWindow) -> ReceptiveField {

@@ -32,6 +32,9 @@ public protocol Layer: AnyObject {
   /// batch, when `context.addsToGradients` is false. Nobody zeroes them then, which saves a large layer two of three passes
   /// over its gradient. By default false: the gradients are zeroed before each step.
   var overwritesGradients: Bool { get }
+  /// The layers inside a composite, in the order of their parameters; otherwise none. A composite reports them, and its
+  /// own steps, to the context's observer.
+  var parts: [any Layer] { get }
 }
 
 extension Layer {
@@ -43,6 +46,10 @@ extension Layer {
   public func memory(for input: Shape) -> LayerMemory { LayerMemory() }
   /// Gradients are added to zeros.
   public var overwritesGradients: Bool { false }
+  /// It is no composite.
+  public var parts: [any Layer] { [] }
+  /// The layers that compute: the layer itself, after all of a composite's parts.
+  public var leaves: [any Layer] { parts.flatMap(\.leaves) + [self] }
 }
 
 /// A named array of running statistics that a checkpoint keeps: in Double, equal on all ranks.

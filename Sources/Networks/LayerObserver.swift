@@ -18,3 +18,23 @@ extension LayerObserver {
   /// Nothing.
   public func willBackward(_ layer: any Layer) {}
 }
+
+extension Layer {
+  /// Forward under the eyes of the context's observer. A composite tells it of its parts, and of its own steps, itself.
+  func observedForward(_ x: Tensor, _ context: StepContext) throws -> Tensor {
+    guard parts.isEmpty, let observer = context.observer else { return try forward(x, context) }
+    observer.willForward(self, input: x)
+    let y = try forward(x, context)
+    try observer.didForward(self, output: y)
+    return y
+  }
+
+  /// The same for backward.
+  func observedBackward(_ dy: Tensor, _ context: StepContext) throws -> Tensor? {
+    guard parts.isEmpty, let observer = context.observer else { return try backward(dy, context) }
+    observer.willBackward(self)
+    let dx = try backward(dy, context)
+    try observer.didBackward(self, inputGradient: dx)
+    return dx
+  }
+}

@@ -61,6 +61,8 @@ public struct LayerWork: Sendable, Equatable {
     case is LocalResponseNormalization: (kind, forward, backward) = ("response normalization", x + y, 3 * x)
     // The statistics take a pass of their own.
     case is BatchNormalization: (kind, forward, backward) = ("batch normalization", 3 * x, 5 * x)
+    // The sum and the ReLU: its layers count for themselves.
+    case is Residual: (kind, forward, backward) = ("residual sum", 3 * y, 4 * x)
     case is InterpretableMask: (kind, forward, backward) = ("interpretable mask", 2 * x + y, 3 * x)
     default: (kind, forward, backward) = (String(describing: type(of: layer)), x + y, x + y)
     }

@@ -12,6 +12,8 @@ public final class Network {
   public let layers: [any Layer]
   /// [1, 3, H, W] of the images it was built for.
   public let inputShape: Shape
+  /// The layers that compute, those inside composites included: what an observer sees.
+  public let leaves: [any Layer]
   /// The interpretable layers among them, from the bottom.
   public let interpretableLayers: [InterpretableMask]
   /// All parameters.
@@ -39,7 +41,8 @@ public final class Network {
     for layer in layers { shape = layer.outputShape(for: shape) }
     outputs = shape.channels
     store = ParameterStore(layers.flatMap(\.parameters), arenas: arenas)
-    addedRanges = layers.filter { !$0.overwritesGradients }.flatMap(\.parameters).map {
+    leaves = layers.flatMap(\.leaves)
+    addedRanges = leaves.filter { $0.parts.isEmpty && !$0.overwritesGradients }.flatMap(\.parameters).map {
       $0.offset..<$0.offset + $0.storedCount
     }
     parameterOffsets = layers.map { $0.parameters.first?.offset }
@@ -89,13 +92,13 @@ public final class Network {
   /// until backward is done.
   public func forward(_ images: Tensor, _ context: StepContext) throws -> Tensor {
     memory.prepare(for: images, context)
+    context.observer = observer
+    defer { context.observer = nil }
     var x = images
     for index in layers.indices {
       let layer = layers[index]
       inputs[index] = x
-      observer?.willForward(layer, input: x)
-      x = try layer.forward(x, context)
-      try observer?.didForward(layer, output: x)
+      x = try layer.observedForward(x, context)
     }
     return x
   }
@@ -113,17 +116,20 @@ public final class Network {
     guard let plan = memory.current, plan.hasBackward else {
       preconditionFailure("\(name): backward without a forward that keeps activations")
     }
+    context.observer = observer
+    defer { context.observer = nil }
     var dy = logitGradient
     var readyOffset = store.count
     var index = layers.count
     while index > lowest {
       index -= 1
       let layer = layers[index]
-      observer?.willBackward(layer)
+      let watcher = layer.parts.isEmpty ? observer : nil
+      watcher?.willBackward(layer)
       if !plan.recomputed[index].isEmpty { try recompute(plan.recomputed[index], context) }
       context.gradientPool.place = memory.gradientPlace(of: index)
       let dx = try layer.backward(dy, context)
-      try observer?.didBackward(layer, inputGradient: dx)
+      try watcher?.didBackward(layer, inputGradient: dx)
       if let first = parameterOffsets[index], first < readyOffset {
         readyOffset = first
         try onGradientsReady(readyOffset)
@@ -140,7 +146,11 @@ public final class Network {
   /// Runs the forward of some layers again, whose outputs have made room for others.
   private func recompute(_ range: Range<Int>, _ context: StepContext) throws {
     context.isRecomputing = true
-    defer { context.isRecomputing = false }
+    context.observer = nil
+    defer {
+      context.isRecomputing = false
+      context.observer = observer
+    }
     guard var x = inputs[range.lowerBound] else { preconditionFailure("\(name): no input to recompute from") }
     for index in range { x = try layers[index].forward(x, context) }
   }

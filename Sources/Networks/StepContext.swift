@@ -45,6 +45,8 @@ public final class StepContext {
   public var labelShares: [Double] = []
   /// True while a forward of this step is computed once more: see `Recomputation`.
   public internal(set) var isRecomputing = false
+  /// Sees the layers inside composites; the network sets it for each pass.
+  var observer: (any LayerObserver)?
   /// Reductions over all ranks.
   public var exchange: any StatisticsExchange
   /// Memory for gradients of activations.

@@ -29,31 +29,26 @@ final class LayerInspector: LayerObserver {
 
   private(set) var rows: [Row] = []
   private var rowOfLayer: [String: Int] = [:]
-  private var shape: Shape
-  private let inputShape: Shape
-
-  init(inputShape: Shape) {
-    self.inputShape = inputShape
-    shape = inputShape
-  }
+  private var shape: Shape?
 
   /// Forgets the last pass.
-  func begin(batchSize: Int) {
+  func begin() {
     rows.removeAll()
     rowOfLayer.removeAll()
-    shape = inputShape.with(batch: batchSize)
   }
 
+  func willForward(_ layer: any Layer, input: Tensor) { shape = input.shape }
+
   func didForward(_ layer: any Layer, output: Tensor) throws {
+    guard let shape else { preconditionFailure("\(layer.name): an output without an input") }
     let expected = layer.outputShape(for: shape)
     guard output.shape == expected else {
       throw ExitError(code: 70, "layer \(layer.name) made \(output.shape), expected \(expected)")
     }
-    shape = output.shape
     rowOfLayer[layer.name] = rows.count
     var row = Row(layer: layer.name, shape: output.shape)
     row.output = Self.statistics(of: output)
-    row.weightScale = Self.scale(layer.parameters.map { ($0.values, $0.storedCount, $0.count) })
+    row.weightScale = Self.scale(Self.parameters(of: layer).map { ($0.values, $0.storedCount, $0.count) })
     rows.append(row)
     if row.output.notFinite > 0 {
       throw ExitError(
@@ -62,10 +57,16 @@ final class LayerInspector: LayerObserver {
     }
   }
 
+  /// A composite's parameters are those of its parts, which are seen by themselves.
+  private static func parameters(of layer: any Layer) -> [Parameter] {
+    layer.parts.isEmpty ? layer.parameters : []
+  }
+
   func didBackward(_ layer: any Layer, inputGradient: Tensor?) throws {
     guard let index = rowOfLayer[layer.name] else { return }
     rows[index].inputGradient = inputGradient.map(Self.statistics)
-    rows[index].gradientScale = Self.scale(layer.parameters.map { ($0.gradients, $0.storedCount, $0.count) })
+    rows[index].gradientScale = Self.scale(
+      Self.parameters(of: layer).map { ($0.gradients, $0.storedCount, $0.count) })
     let notFinite = rows[index].inputGradient?.notFinite ?? 0
     if notFinite > 0 || !rows[index].gradientScale.isFinite {
       throw ExitError(code: 70, "gradients are not finite – layer \(layer.name) – see the table")

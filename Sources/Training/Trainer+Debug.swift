@@ -10,7 +10,7 @@ extension Trainer {
   ///   - steps: how many.
   ///   - checkGradients: compare the gradients of all parameters with finite differences first.
   public func debug(steps: Int = 3, checkGradients: Bool) throws {
-    let inspector = LayerInspector(inputShape: network.inputShape)
+    let inspector = LayerInspector()
     loader.start(epoch: 1)
     if checkGradients { try verifyGradients() }
     network.observer = inspector
@@ -20,7 +20,7 @@ extension Trainer {
       network.fuseRectifiers()
     }
     for _ in 0..<min(steps, totalSteps) {
-      inspector.begin(batchSize: configuration.batchSize / configuration.accumulate)
+      inspector.begin()
       do {
         let report = try runStep()
         console.line(

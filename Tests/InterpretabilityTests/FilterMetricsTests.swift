@@ -54,7 +54,7 @@ import Testing
         loader.recycle(batch)
       }
     }
-    #expect(network.layers.contains { ($0 as? Convolution)?.rectifies == true } == false)
+    #expect(!network.fusesRectifiers)
     return try json(metrics)
   }
 

@@ -10,6 +10,7 @@ import Testing
     "published parameter counts",
     arguments: [
       ("alexnet", 61_100_840), ("vgg16", 138_357_544), ("vgg-m", 102_908_520), ("vgg-s", 102_908_520),
+      ("resnet18", 11_689_512), ("resnet50", 25_557_032),
     ])
   func parameterCount(name: String, count: Int) throws {
     let architecture = try #require(Architecture.named(name))
@@ -32,6 +33,22 @@ import Testing
     // Batch norm has two values per filter in place of the bias.
     let bias = name == "compact" ? 2 * filters : filters
     #expect(builder.parameterCount - ordinary.parameterCount == 9 * filters * filters + bias)
+  }
+
+  /// The sums of a residual network are not masked: two new convolutions stand above them.
+  @Test(
+    "maps at the masks above skip connections, and the cost of the new layers",
+    arguments: [("resnet18", 512), ("resnet50", 2048)])
+  func masksAboveBlocks(name: String, inputs: Int) throws {
+    let architecture = try #require(Architecture.named(name))
+    let ordinary = architecture.layers(NetworkOptions(outputs: 10))
+    let builder = architecture.layers(NetworkOptions(outputs: 10, interpretable: InterpretableOptions()))
+    #expect(builder.maskShapes.map(\.height) == [7, 7])
+    #expect(builder.maskShapes.map(\.channels) == [512, 512])
+    let fewerInputs = 10 * (inputs - 512)
+    #expect(
+      builder.parameterCount - ordinary.parameterCount
+        == 9 * 512 * (inputs + 512) + 4 * 512 - fewerInputs)
   }
 
   @Test(

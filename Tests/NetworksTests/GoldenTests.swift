@@ -17,7 +17,7 @@ struct GoldenTests {
 
   static let kinds: Set = [
     "paper_templates", "paper_layer", "paper_category", "paper_descent", "released_conv_mask",
-    "released_training",
+    "released_training", "network",
   ]
 
   @Test("the folder holds cases that this suite knows")
@@ -40,6 +40,7 @@ struct GoldenTests {
       try GoldenReleased.checkMask(golden)
       try GoldenReleased.checkConvolution(golden)
     case "released_training": try GoldenTraining.check(golden)
+    case "network": try GoldenNetwork.check(golden)
     default:
       print("Golden: skipped \(name), kind \(golden.kind)")
       try Test.cancel("kind \(golden.kind) is not one of this suite")

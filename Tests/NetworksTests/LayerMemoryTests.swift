@@ -22,6 +22,7 @@ import Testing
       relu.isForwardFused = true
       relu.isBackwardFused = true
       return (relu, .blocked)
+    case "residual", "residual with shortcut": return (residual(kind), .blocked)
     case "linear": return (Linear("layer", inputs: shape.features, outputs: 7), .flat)
     case "relu": return (ReLU("layer"), .blocked)
     case "dropout": return (Dropout("layer", rate: 0.5), .blocked)
@@ -44,7 +45,33 @@ import Testing
     return (InterpretableMask("layer", shape: shape, categories: 3, options: options), .blocked)
   }
 
+  /// 20 channels to 20, or to 24 with half the extent.
+  private static func residual(_ kind: String) -> Residual {
+    let isIdentity = kind == "residual"
+    let (outputs, stride) = isIdentity ? (20, 1) : (24, 2)
+    let first = ConvolutionGeometry(
+      inputChannels: 20, outputChannels: outputs, kernel: 3, stride: stride, padding: 1)
+    let second = ConvolutionGeometry(inputChannels: outputs, outputChannels: outputs, kernel: 3, padding: 1)
+    let beside = ConvolutionGeometry(inputChannels: 20, outputChannels: outputs, kernel: 1, stride: stride)
+    let block = Residual(
+      "layer",
+      body: [
+        Convolution("layer.conv1", first, bias: false), BatchNormalization("layer.bn1", channels: outputs),
+        ReLU("layer.relu1"), Convolution("layer.conv2", second, bias: false),
+        BatchNormalization("layer.bn2", channels: outputs),
+      ],
+      shortcut: isIdentity
+        ? []
+        : [
+          Convolution("layer.downsample.0", beside, bias: false),
+          BatchNormalization("layer.downsample.1", channels: outputs),
+        ])
+    for parameter in block.parameters where parameter.shape.count > 1 { parameter.initializer = .heNormal }
+    return block
+  }
+
   private static let kinds = [
+    "residual", "residual with shortcut",
     "convolution", "convolution after ReLU", "linear", "relu", "fused relu", "dropout", "max pooling",
     "max pooling after ReLU", "average pooling", "flatten",
     "batch normalisation", "response normalisation", "paper mask", "released mask", "corrected mask",

@@ -40,7 +40,7 @@ import Testing
       try again.train(3, capacity: 3)
       let isSame = again.results == kept.results
       #expect(isSame, "\(policy)")
-      #expect(counter.forwards == 4 * again.network.layers.count)
+      #expect(counter.forwards == 4 * again.network.leaves.count)
     }
   }
 

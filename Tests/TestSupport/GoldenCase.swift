@@ -102,6 +102,8 @@ public enum JSONValue: Decodable, Sendable {
     }
   }
 
+  /// The number of members of an object.
+  public var memberCount: Int? { if case .object(let members) = self { members.count } else { nil } }
   /// The elements, if it is an array.
   public var array: [JSONValue]? { if case .array(let value) = self { value } else { nil } }
   /// The number, if it is one.

@@ -48,11 +48,11 @@ private final class WrongReLU: Layer {
   @Test("every layer is described, and one that is not finite ends the pass")
   func inspection() throws {
     let network = Self.network(ReLU("relu"))
-    let inspector = LayerInspector(inputShape: network.inputShape)
+    let inspector = LayerInspector()
     network.observer = inspector
     let context = StepContext()
     context.begin(Self.batch(), .training)
-    inspector.begin(batchSize: 4)
+    inspector.begin()
     let loss = SoftmaxCrossEntropy()
     let result = loss.evaluate(try network.forward(Self.batch().images, context), context)
     try network.backward(try #require(result.gradient), context) { _ in }
@@ -62,7 +62,7 @@ private final class WrongReLU: Layer {
     #expect(inspector.table.split(separator: "\n").count == 5)
 
     network.store.parameters[0].values[0] = .nan
-    inspector.begin(batchSize: 4)
+    inspector.begin()
     let error = #expect(throws: ExitError.self) { try network.forward(Self.batch().images, context) }
     #expect(error?.description.contains("layer conv") == true)
   }

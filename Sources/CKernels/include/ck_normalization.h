@@ -23,9 +23,9 @@ void ck_lrn_backward(const ck_lrn_t *lrn, const float *x, const float *dy, float
 /// batch·blocks·32 numbers. Summed per image, then over the images in their order: no thread changes a bit.
 void ck_channel_moments(int64_t batch, int64_t blocks, int64_t cells, const float *a, const float *b,
                         const float *offset, double *partials, double *sums);
-/// y = (x − offset)·scale + shift, the three per channel: [blocks·16].
+/// y = (x − offset)·scale + shift, the three per channel: [blocks·16]; max(·, 0) of it if relu. NaN stays NaN.
 void ck_channel_affine(int64_t batch, int64_t blocks, int64_t cells, const float *x, const float *offset,
-                       const float *scale, const float *shift, float *y);
+                       const float *scale, const float *shift, int relu, float *y);
 /// dx = dy·dyScale + (x − offset)·xScale + shift, per channel.
 void ck_channel_affine2(int64_t batch, int64_t blocks, int64_t cells, const float *dy, const float *x,
                         const float *offset, const float *dyScale, const float *xScale, const float *shift,

@@ -55,6 +55,12 @@ void ck_philox(uint64_t key, uint64_t counterHigh, uint64_t counterLow, uint32_t
 void ck_relu_forward(float *x, int64_t count);
 /// dy[i] = y[i] > 0 ? dy[i] : 0, in place; y is the output of the forward.
 void ck_relu_backward(const float *y, float *dy, int64_t count);
+/// y[i] += x[i].
+void ck_add(const float *x, float *y, int64_t count);
+/// y[i] = max(y[i] + x[i], 0), in place. NaN stays NaN.
+void ck_add_relu_forward(const float *x, float *y, int64_t count);
+/// dy[i] = y[i] > 0 ? dy[i] + dx[i] : 0, in place: the sum of two gradients that reach the output y of a ReLU.
+void ck_add_relu_backward(const float *y, const float *dx, float *dy, int64_t count);
 
 #include "ck_convolution.h"
 #include "ck_dropout.h"

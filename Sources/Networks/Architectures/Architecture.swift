@@ -23,7 +23,9 @@ public struct Architecture: Sendable {
   let assemble: @Sendable (inout NetworkBuilder) -> Void
 
   /// All architectures, in the order in which they are listed to users.
-  public static let all: [Architecture] = [.compact, .alexNet, .vggM, .vggS, .vgg16]
+  public static let all: [Architecture] = [
+    .compact, .alexNet, .vggM, .vggS, .vgg16, .resNet18, .resNet50,
+  ]
 
   /// The architecture of that name, or nil.
   public static func named(_ name: String) -> Architecture? { all.first { $0.name == name } }

@@ -13,6 +13,7 @@ struct NetworkBuilder {
   /// What the network is built for.
   let options: NetworkOptions
   private let dropoutRate: Float
+  private var readsImages = true
 
   /// Learned values of all layers.
   var parameterCount: Int { layers.flatMap(\.parameters).reduce(0) { $0 + $1.count } }
@@ -26,7 +27,8 @@ struct NetworkBuilder {
 
   /// Hidden channels after `widthDivisor`.
   private func width(_ published: Int) -> Int {
-    max(16, (published / options.widthDivisor + 15) / 16 * 16)
+    let width = published / options.widthDivisor
+    return options.roundsWidths ? max(16, (width + 15) / 16 * 16) : max(1, width)
   }
 
   private mutating func append(_ layer: any Layer, isNew: Bool = false) {
@@ -38,6 +40,7 @@ struct NetworkBuilder {
     }
     (layer as? Convolution)?.algorithm = options.convolutionAlgorithm
     layers.append(layer)
+    readsImages = false
     shape = layer.outputShape(for: shape)
   }
 
@@ -51,7 +54,7 @@ struct NetworkBuilder {
         ConvolutionGeometry(
           inputChannels: shape.channels, outputChannels: width(channels), kernel: kernel, stride: stride,
           padding: padding),
-        input: layers.isEmpty ? .interleaved : .blocked, bias: bias))
+        input: readsImages ? .interleaved : .blocked, bias: bias))
   }
 
   mutating func relu(_ name: String) { append(ReLU(name)) }
@@ -62,8 +65,27 @@ struct NetworkBuilder {
         name, channels: shape.channels, synchronized: options.synchronizedBatchNormalization))
   }
 
-  mutating func maxPooling(_ name: String, kernel: Int, stride: Int, ceilMode: Bool = false) {
-    append(MaxPooling(name, PoolingWindow(kernel: kernel, stride: stride, ceilMode: ceilMode)))
+  mutating func maxPooling(
+    _ name: String, kernel: Int, stride: Int, padding: Int = 0, ceilMode: Bool = false
+  ) {
+    append(
+      MaxPooling(
+        name, PoolingWindow(kernel: kernel, stride: stride, padding: padding, ceilMode: ceilMode)))
+  }
+
+  /// Residual block: a body, and a shortcut that is the identity unless layers are given.
+  mutating func residual(
+    _ name: String, shortcut: ((inout Self) -> Void)? = nil, body: (inout Self) -> Void
+  ) {
+    append(Residual(name, body: part(body), shortcut: shortcut.map { part($0) } ?? []))
+  }
+
+  /// Layers of a composite.
+  private func part(_ assemble: (inout Self) -> Void) -> [any Layer] {
+    var inner = self
+    inner.layers = []
+    assemble(&inner)
+    return inner.layers
   }
 
   mutating func globalAveragePooling(_ name: String) { append(AveragePooling(global: name)) }
@@ -113,6 +135,25 @@ struct NetworkBuilder {
       pooling(&self)
     } else {
       pooling(&self)
+      mask(interpretable)
+    }
+  }
+
+  /// What stands above the last block of a network with skip connections: nothing in the ordinary network; in the
+  /// interpretable one two new 3×3 convolutions with at most 512 filters, each with batch normalisation, ReLU and a
+  /// mask. The maps of the block itself are sums of many filters', which no mask can give to one part.
+  mutating func interpretableTopOfBlocks() {
+    guard let interpretable = options.interpretable else { return }
+    let channels = min(shape.channels, width(512))
+    for index in [0, 1] {
+      append(
+        Convolution(
+          "interpretable.\(3 * index)",
+          ConvolutionGeometry(
+            inputChannels: shape.channels, outputChannels: channels, kernel: 3, stride: 1, padding: 1),
+          bias: false), isNew: true)
+      batchNormalization("interpretable.\(3 * index + 1)")
+      relu("interpretable.\(3 * index + 2)")
       mask(interpretable)
     }
   }

@@ -18,6 +18,8 @@ public struct NetworkOptions: Sendable {
   public var convolutionAlgorithm = ConvolutionAlgorithm.automatic
   /// Every hidden channel count is divided by it (rounded up to a multiple of 16): small networks for tests.
   public var widthDivisor = 1
+  /// Whether those counts are rounded up; false for files of networks that were made narrow elsewhere.
+  var roundsWidths = true
 
   /// An ordinary network of published width unless changed.
   public init(outputs: Int, imageSize: Int? = nil, interpretable: InterpretableOptions? = nil) {

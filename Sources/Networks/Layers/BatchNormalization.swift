@@ -10,7 +10,7 @@ import Tensors
 /// precise than the input itself, whatever |mean| / deviation. They travel as sums, so shares may differ or be empty.
 /// The running statistics are those of the global batch in either case, hence equal on all ranks: each batch moves
 /// them by `momentum`, the variance as n / (n − 1) times the biased one (PyTorch).
-public final class BatchNormalization: Layer {
+public final class BatchNormalization: Layer, RectifyingOutput {
   /// Unique in its network.
   public let name: String
   /// C.
@@ -29,6 +29,8 @@ public final class BatchNormalization: Layer {
   public let runningMean: LayerState, runningVariance: LayerState
   /// False for a first layer.
   public var needsInputGradient = true
+  /// The output passes through a ReLU on its way to memory: y = max(…, 0).
+  public var rectifies = false
 
   private let output = OutputBuffer()
   private var lastInput: Tensor?
@@ -107,8 +109,7 @@ public final class BatchNormalization: Layer {
     }
     ck_channel_affine(
       Int64(x.shape.batch), Int64(x.shape.blocks), Int64(x.shape.cells), x.pointer, offset.pointer, scale,
-      shift,
-      y.pointer)
+      shift, rectifies ? 1 : 0, y.pointer)
     return y
   }
 

@@ -5,7 +5,7 @@ import Tensors
 /// input [N, C, H, W] → output [N, O, H′, W′], H′ = ⌊(H + top + bottom − kh) / sh⌋ + 1, W′ likewise.
 /// The first layer of a network reads interleaved images (C ≤ 16), all others blocked maps; the output is blocked.
 /// Cost of each of the three passes: N·O·H′·W′·(C/groups)·kh·kw multiply-adds.
-public final class Convolution: Layer, RectifiedInput {
+public final class Convolution: Layer, RectifiedInput, RectifyingOutput {
   /// Unique in its network; the prefix of "weight" and "bias".
   public let name: String
   /// Channels, kernel, stride, padding, groups.

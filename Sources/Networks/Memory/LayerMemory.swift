@@ -28,6 +28,12 @@ public struct LayerMemory {
   /// Bytes that the layer keeps between forward and backward beside its output; stated for the summary alone.
   public var keptBytes: Int
 
+  /// Ticks of the plan's clock that forward and backward take: the steps of a composite, otherwise 1. The output, and
+  /// dx, are written in the last one; x, and dy, are read until then.
+  var forwardTicks = 1, backwardTicks = 1
+  /// Blocks inside a composite.
+  var inside: [InnerBlock] = []
+
   /// A layer that the plan leaves alone, unless said otherwise.
   public init(
     output: Output = .unplanned, backwardReadsInput: Bool = true, backwardReadsOutput: Bool = true,
@@ -39,5 +45,41 @@ public struct LayerMemory {
     self.backwardWorksInPlace = backwardWorksInPlace
     self.workspaceFloats = workspaceFloats
     self.keptBytes = keptBytes
+  }
+}
+
+/// A block inside a composite, its life counted in ticks of the composite's own forward and backward.
+struct InnerBlock {
+  /// Where it will lie.
+  let owner: any PlannedOwner
+  /// Its size.
+  let floats: Int
+  /// From when it is made until forward has read it; nil if backward makes it.
+  var forward: ClosedRange<Int>?
+  /// When backward needs it: of what forward made, all until the upper bound; nil if it does not.
+  var backward: ClosedRange<Int>?
+
+  /// The same seen from a composite around this one.
+  func shifted(forward ticks: Int, backward backwardTicks: Int) -> InnerBlock {
+    func shift(_ range: ClosedRange<Int>?, _ by: Int) -> ClosedRange<Int>? {
+      range.map { $0.lowerBound + by...$0.upperBound + by }
+    }
+    return InnerBlock(
+      owner: owner, floats: floats, forward: shift(forward, ticks), backward: shift(backward, backwardTicks))
+  }
+
+  /// Its life on the clock on which the composite's forward, second forward and backward begin at these ticks.
+  func lifetimes(forward start: Int, again: Int?, backward end: Int?) -> [ClosedRange<Int>] {
+    guard let forward else {
+      guard let backward, let end else { return [] }
+      return [end + backward.lowerBound...end + backward.upperBound]
+    }
+    let life = start + forward.lowerBound...start + forward.upperBound
+    guard let end else { return [life] }
+    let read = backward.map { end + $0.upperBound }
+    if let again {
+      return [life, again + forward.lowerBound...max(again + forward.upperBound, read ?? 0)]
+    }
+    return [life.lowerBound...max(life.upperBound, read ?? 0)]
   }
 }

@@ -60,6 +60,9 @@ final class NetworkMemory {
     for index in plan.outputs.indices {
       plan.outputs[index].buffer.lie(at: place(plan.outputs[index].block, of: plan))
     }
+    for index in plan.inside.indices {
+      plan.inside[index].owner.lie(at: place(plan.inside[index].block, of: plan))
+    }
     context.workspace.reserve(plan.workspaceFloats)
     current = plan
   }

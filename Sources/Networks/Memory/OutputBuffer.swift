@@ -2,7 +2,7 @@ import Tensors
 
 /// Where a layer's output lies: the place that a plan gave it, or memory of its own for the largest batch seen so far.
 /// Either is reused from step to step.
-public final class OutputBuffer {
+public final class OutputBuffer: PlannedOwner {
   private var tensor: Tensor?
   private var place: PlannedPlace?
 
@@ -37,6 +37,19 @@ public final class OutputBuffer {
     tensor?.leave()
     self.place = place
   }
+}
+
+/// What a plan gives a place to.
+protocol PlannedOwner: AnyObject {
+  /// From now on it lies there; nil: in memory of its own.
+  func lie(at place: PlannedPlace?)
+}
+
+/// Where a gradient inside a composite lies.
+final class GradientPlace: PlannedOwner {
+  /// Nil: in the gradient pool.
+  private(set) var place: PlannedPlace?
+  func lie(at place: PlannedPlace?) { self.place = place }
 }
 
 /// A place in a block that a plan laid out.

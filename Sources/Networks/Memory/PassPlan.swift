@@ -4,7 +4,8 @@ import Tensors
 /// evaluation, and hence where they can lie.
 ///
 /// The clock: forward of each layer, the loss, then backward of each layer from the last. Where a segment is computed
-/// again, the forwards of its layers come before the backward of its last one.
+/// again, the forwards of its layers come before the backward of its last one. A composite takes a tick for each of its
+/// steps; it writes its output, and its dx, in the last one.
 final class PassPlan {
   /// The images with the largest batch, and the mode.
   let input: Shape, inputLayout: Layout, hasBackward: Bool
@@ -12,6 +13,8 @@ final class PassPlan {
   let places: MemoryPlan
   /// The buffers of outputs, each with its block.
   let outputs: [(buffer: OutputBuffer, block: Int)]
+  /// What composites place inside themselves, each with its block.
+  let inside: [(owner: any PlannedOwner, block: Int)]
   /// Per layer: block of its dx; nil where backward works in place, nobody reads dx, or its size is unknown.
   let gradients: [Int?]
   /// Per layer: the layers whose forward runs again before its backward; mostly empty.
@@ -41,19 +44,27 @@ final class PassPlan {
     var recomputed = [Range<Int>](repeating: 0..<0, count: count)
     for segment in segments { recomputed[segment.upperBound - 1] = chain.layersToRecompute(segment) }
     self.recomputed = recomputed
+    let kept = Set(
+      segments.compactMap { segment in
+        chain.values.last { segment.contains($0.layers.lowerBound) }?.layers.lowerBound
+      })
 
-    // The clock of the second half; forward of a layer is at its number.
+    // The clock of the second half: the first tick of each layer's second forward and of its backward.
     var again = [Int?](repeating: nil, count: count)
     var backward = [Int](repeating: 0, count: count)
-    var clock = count + 1
+    var clock = (chain.forward.last.map { $0.upperBound + 1 } ?? 0) + 1
     for layer in (0..<count).reversed() {
       for other in recomputed[layer] {
         again[other] = clock
-        clock += 1
+        clock += chain.uses[other].forwardTicks
       }
       backward[layer] = clock
-      clock += 1
+      clock += chain.uses[layer].backwardTicks
     }
+    func made(_ layer: Int) -> Int { chain.forward[layer].upperBound }
+    func madeAgain(_ layer: Int) -> Int? { again[layer].map { $0 + chain.uses[layer].forwardTicks - 1 } }
+    func differentiated(_ layer: Int) -> Int { backward[layer] + chain.uses[layer].backwardTicks - 1 }
+    let end = made(count - 1) + 1
 
     var requests: [(floats: Int, lifetimes: [ClosedRange<Int>])] = []
     var outputs: [(buffer: OutputBuffer, block: Int)] = []
@@ -62,36 +73,49 @@ final class PassPlan {
       guard case .buffer(let buffer, _) = chain.uses[value.layers.lowerBound].output else { continue }
       outputs.append((buffer, requests.count))
       let (first, last) = (value.layers.lowerBound, value.layers.upperBound)
-      let consumed = last + 1
+      let consumer = last + 1
+      let consumed = consumer == count ? end : made(consumer)
       guard hasBackward else {
-        requests.append((value.floats, [first...consumed]))
+        requests.append((value.floats, [made(first)...consumed]))
         continue
       }
-      var reads = chain.backwardReaders(of: value).map { backward[$0] }
+      var reads = chain.backwardReaders(of: value).map(differentiated)
       // Whoever called forward may read the logits until the step ends.
-      if consumed == count { reads.append(clock) } else if let time = again[consumed] { reads.append(time) }
-      if let made = again[first] {
+      if consumer == count {
+        reads.append(clock)
+      } else if let time = madeAgain(consumer) {
+        reads.append(time)
+      }
+      if let time = madeAgain(first), !kept.contains(first) {
         twice += value.floats
-        requests.append((value.floats, [first...consumed, made...reads.reduce(again[last]!, max)]))
+        requests.append((value.floats, [made(first)...consumed, time...reads.reduce(madeAgain(last)!, max)]))
       } else {
-        requests.append((value.floats, [first...reads.reduce(consumed, max)]))
+        requests.append((value.floats, [made(first)...reads.reduce(consumed, max)]))
       }
     }
     self.outputs = outputs
+
+    var inside: [(owner: any PlannedOwner, block: Int)] = []
+    for layer in 0..<count {
+      for block in chain.uses[layer].inside {
+        let lifetimes = block.lifetimes(
+          forward: chain.forward[layer].lowerBound, again: again[layer],
+          backward: hasBackward ? backward[layer] : nil)
+        guard !lifetimes.isEmpty else { continue }
+        if lifetimes.count > 1 { twice += block.floats }
+        inside.append((block.owner, requests.count))
+        requests.append((block.floats, lifetimes))
+      }
+    }
+    self.inside = inside
     recomputedFloats = twice
 
     var gradients = [Int?](repeating: nil, count: count)
     if hasBackward {
-      // The layer that made the dy at hand; it lives until a layer makes another of it.
-      var maker: Int?
-      for layer in (0..<count).reversed() {
-        let isConsumer = !chain.uses[layer].backwardWorksInPlace
-        if isConsumer || layer == 0, let from = maker, let floats = chain.inputFloats[from] {
-          gradients[from] = requests.count
-          requests.append((floats, [backward[from]...backward[layer]]))
-        }
-        if isConsumer { maker = layer }
-        guard layers[layer].needsInputGradient else { break }
+      for gradient in chain.gradients(needsLast: false) {
+        gradients[gradient.maker] = requests.count
+        requests.append(
+          (gradient.floats, [differentiated(gradient.maker)...differentiated(gradient.consumer)]))
       }
     }
     self.gradients = gradients
@@ -99,87 +123,14 @@ final class PassPlan {
   }
 
   /// Takes the memory of all outputs away.
-  func leave() { for index in outputs.indices { outputs[index].buffer.lie(at: nil) } }
+  func leave() {
+    for index in outputs.indices { outputs[index].buffer.lie(at: nil) }
+    for index in inside.indices { inside[index].owner.lie(at: nil) }
+  }
 
   /// Whether it serves these images.
   func fits(_ images: Tensor) -> Bool {
     input.batch >= images.capacity && input.with(batch: 0) == images.shape.with(batch: 0)
       && inputLayout == images.layout
-  }
-}
-
-/// What a plan sees of a chain of layers.
-private struct LayerChain {
-  /// An output, the layer that makes it and those that work in it.
-  struct Value {
-    let layers: ClosedRange<Int>
-    let floats: Int
-  }
-
-  let uses: [LayerMemory]
-  /// Floats of each layer's input; nil after a layer of which the plan knows no layout.
-  let inputFloats: [Int?]
-  let values: [Value]
-
-  init(_ layers: [any Layer], input: Shape, _ inputLayout: Layout) {
-    var uses: [LayerMemory] = []
-    var inputFloats: [Int?] = []
-    var values: [Value] = []
-    var shape = input
-    var layout: Layout? = inputLayout
-    for (index, layer) in layers.enumerated() {
-      inputFloats.append(layout.map { shape.batch * Tensor.imageStride(shape, $0) })
-      let use = layer.memory(for: shape)
-      uses.append(use)
-      shape = layer.outputShape(for: shape)
-      switch use.output {
-      case .input:
-        if let value = values.popLast() {
-          values.append(Value(layers: value.layers.lowerBound...index, floats: value.floats))
-        }
-        continue
-      case .unplanned: layout = nil
-      case .buffer(_, let own): layout = own
-      }
-      let floats = layout.map { shape.batch * Tensor.imageStride(shape, $0) } ?? 0
-      values.append(Value(layers: index...index, floats: floats))
-    }
-    self.uses = uses
-    self.inputFloats = inputFloats
-    self.values = values
-  }
-
-  /// Layers whose backward reads the value.
-  func backwardReaders(of value: Value) -> [Int] {
-    let maker = value.layers.lowerBound
-    var readers = value.layers.filter { layer in
-      uses[layer].backwardReadsOutput || (layer != maker && uses[layer].backwardReadsInput)
-    }
-    let consumer = value.layers.upperBound + 1
-    if consumer < uses.count && uses[consumer].backwardReadsInput { readers.append(consumer) }
-    return readers
-  }
-
-  /// At most `count` runs of layers with about equally large outputs, each beginning with a layer that has an output of
-  /// its own, so that its input survives.
-  func segments(_ count: Int) -> [Range<Int>] {
-    let total = values.reduce(0) { $0 + $1.floats }
-    var starts: [Int] = []
-    var before = 0
-    for value in values {
-      if starts.count < count && before * count >= total * starts.count {
-        starts.append(value.layers.lowerBound)
-      }
-      before += value.floats
-    }
-    return zip(starts, starts.dropFirst() + [uses.count]).map { $0..<$1 }
-  }
-
-  /// The layers of a segment that must run again: up to the last one whose output backward reads, but for the segment's
-  /// own output, which is kept.
-  func layersToRecompute(_ segment: Range<Int>) -> Range<Int> {
-    let inner = values.filter { segment.contains($0.layers.lowerBound) }.dropLast()
-    let last = inner.last { !backwardReaders(of: $0).isEmpty }
-    return segment.lowerBound..<(last.map { $0.layers.upperBound + 1 } ?? segment.lowerBound)
   }
 }

@@ -29,7 +29,9 @@ final class FeatureMapSampler: LayerObserver {
       candidates.append((layer, shape))
     }
     let interpretable = candidates.last { $0.layer is InterpretableMask }
-    guard let chosen = interpretable ?? candidates.last(where: { $0.layer is Convolution }),
+    guard
+      let chosen = interpretable
+        ?? candidates.last(where: { $0.layer is Convolution || !$0.layer.parts.isEmpty }),
       let first = network.layers.first, chosen.shape.height == chosen.shape.width
     else { return nil }
     let count = min(Self.filterLimit, chosen.shape.channels)
