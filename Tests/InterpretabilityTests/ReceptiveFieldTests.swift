@@ -58,6 +58,17 @@ import Testing
     #expect(layer.field.disc(row: 1, column: 2) == ReceptiveField.Disc(x: 40, y: 24, radius: 114))
   }
 
+  @Test("a block is measured by its output, and its field is that of its longest path")
+  func resNet18() throws {
+    let layer = try MeasuredLayer(Self.narrow(.resNet18, interpretable: false))
+    #expect(layer.name == "layer4.1" && layer.height == 7)
+    #expect(layer.index(of: .preactivation) == layer.index(of: .masked))
+    let axis = ReceptiveField.Axis(firstCentre: 0.5, stride: 32, size: 435)
+    #expect(layer.field == ReceptiveField(vertical: axis, horizontal: axis))
+    let above = try MeasuredLayer(Self.narrow(.resNet18, interpretable: true))
+    #expect(above.name == "interpretable.3" && above.field.vertical.size == 435 + 2 * 64)
+  }
+
   private static func narrow(_ architecture: Architecture, interpretable: Bool) -> Network {
     var options = NetworkOptions(outputs: 2, interpretable: interpretable ? InterpretableOptions() : nil)
     options.widthDivisor = 64

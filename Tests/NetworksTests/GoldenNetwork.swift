@@ -78,8 +78,8 @@ enum GoldenNetwork {
     for state in network.states {
       let expected = try golden.tensor("expected", "states", state.name).values
       let found = digest(Array(state.values))
-      #expect(abs(found.norm - expected[0]) < 1e-5 * expected[0], "norm of \(state.name)")
-      #expect(abs(found.product - expected[1]) < 1e-5 * expected[0], "\(state.name)")
+      #expect(abs(found.norm - expected[0]) < 1e-4 * expected[0], "norm of \(state.name)")
+      #expect(abs(found.product - expected[1]) < 1e-4 * expected[0], "\(state.name)")
     }
     #expect(golden.value("expected", "states")?.memberCount == network.states.count)
 

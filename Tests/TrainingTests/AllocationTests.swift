@@ -43,7 +43,8 @@ import Testing
       Case(formulation: .paper, recomputation: .segments(3), ranks: 2, parts: 2),
       Case(network: .alexNet), Case(network: .alexNet, formulation: .paper, recomputation: .automatic),
       Case(network: .vggM), Case(network: .vggM, formulation: .released(corrected: false)),
-      Case(network: .vgg16, recomputation: .automatic),
+      Case(network: .vgg16, recomputation: .automatic), Case(network: .resNet18, ranks: 2),
+      Case(network: .resNet50, formulation: .paper, recomputation: .segments(4)),
     ])
   func steadyStep(_ test: Case) throws {
     let findings = try withKernels(.current) {

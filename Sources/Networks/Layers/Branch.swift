@@ -72,7 +72,7 @@ final class Branch {
           forward: chain.forward[first].upperBound...chain.forward[consumer].upperBound,
           backward: read.map { 0...$0 }))
     }
-    for gradient in chain.gradients(needsLast: false) {
+    for gradient in chain.gradients() {
       needs.blocks.append(
         InnerBlock(
           owner: gradientPlaces[gradient.maker], floats: gradient.floats, forward: nil,

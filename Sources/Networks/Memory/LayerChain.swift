@@ -68,9 +68,7 @@ struct LayerChain {
 
   /// The gradients that backward makes, from the last layer's: the layer that makes one as its dx, and the last one
   /// that reads it, which is the layer that makes another of it.
-  ///
-  /// - Parameter needsLast: whether the chain's own dx is among them, read after the chain; its consumer is then layer 0.
-  func gradients(needsLast: Bool) -> [(maker: Int, consumer: Int, floats: Int)] {
+  func gradients() -> [(maker: Int, consumer: Int, floats: Int)] {
     var result: [(maker: Int, consumer: Int, floats: Int)] = []
     var maker: Int?
     for layer in uses.indices.reversed() {
@@ -81,7 +79,6 @@ struct LayerChain {
       if isConsumer { maker = layer }
       guard needsInputGradient[layer] else { return result }
     }
-    if needsLast, let maker, let floats = inputFloats[maker] { result.append((maker, 0, floats)) }
     return result
   }
 

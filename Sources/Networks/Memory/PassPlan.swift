@@ -112,7 +112,7 @@ final class PassPlan {
 
     var gradients = [Int?](repeating: nil, count: count)
     if hasBackward {
-      for gradient in chain.gradients(needsLast: false) {
+      for gradient in chain.gradients() {
         gradients[gradient.maker] = requests.count
         requests.append(
           (gradient.floats, [differentiated(gradient.maker)...differentiated(gradient.consumer)]))
