@@ -90,6 +90,8 @@ final class PassPlan {
         twice += value.floats
         requests.append((value.floats, [made(first)...consumed, time...reads.reduce(madeAgain(last)!, max)]))
       } else {
+        // A composite that is computed again for its inside writes its output again.
+        if let time = madeAgain(last) { reads.append(time) }
         requests.append((value.floats, [made(first)...reads.reduce(consumed, max)]))
       }
     }
