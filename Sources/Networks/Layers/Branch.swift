@@ -11,10 +11,16 @@ final class Branch {
     gradientPlaces = layers.map { _ in GradientPlace() }
   }
 
-  func outputShape(for input: Shape) -> Shape { layers.reduce(input) { $1.outputShape(for: $0) } }
+  func outputShape(for input: Shape) -> Shape {
+    var shape = input
+    for index in layers.indices { shape = layers[index].outputShape(for: shape) }
+    return shape
+  }
 
   func forward(_ x: Tensor, _ context: StepContext) throws -> Tensor {
-    try layers.reduce(x) { try $1.observedForward($0, context) }
+    var y = x
+    for index in layers.indices { y = try layers[index].observedForward(y, context) }
+    return y
   }
 
   /// dy → dx; dy stays with the caller, unchanged as long as the last layer does not work in place.
