@@ -38,6 +38,11 @@ extension TrainingConfiguration {
     return result
   }
 
+  /// Images of a step whose factors are kept instead of gradients; 0 where that does not pay or where parts are added up.
+  var factorImages: Int {
+    accumulate == 1 && batchSize <= GradientFactors.largestBatch ? batchSize : 0
+  }
+
   /// What the network is built for.
   public func networkOptions(outputs: Int) -> NetworkOptions {
     var options = NetworkOptions(outputs: outputs, imageSize: imageSize)

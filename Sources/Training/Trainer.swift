@@ -77,9 +77,12 @@ public final class Trainer {
 
     gradients = communicator.gradientExchange(configuration.reduction, configuration.gradientExchange)
     let network = architecture.build(
-      self.configuration.networkOptions(outputs: data.task.outputs), arenas: gradients.arenas)
+      self.configuration.networkOptions(outputs: data.task.outputs),
+      arenas: gradients.arenas(factorImages: configuration.factorImages))
     try gradients.requireRoute()
     network.store.initialize(seed: configuration.seed)
+    // Ranks of a node may share the values: nobody goes on while another still sets them.
+    try communicator.barrier()
     network.recomputation = configuration.recompute
     let exchange: any StatisticsExchange =
       communicator.size > 1 ? RankStatistics(communicator) : LocalStatistics()

@@ -32,7 +32,7 @@ public struct Architecture: Sendable {
   ///
   /// - Parameter arenas: see `ParameterStore`.
   public func build(
-    _ options: NetworkOptions, arenas: ParameterArenas.Provider? = nil
+    _ options: NetworkOptions, arenas: ParameterArenas.Source = ParameterArenas.Source()
   ) -> Network {
     let builder = layers(options)
     let network = Network(
