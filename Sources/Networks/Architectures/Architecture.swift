@@ -23,7 +23,7 @@ public struct Architecture: Sendable {
   let assemble: @Sendable (inout NetworkBuilder) -> Void
 
   /// All architectures, in the order in which they are listed to users.
-  public static let all: [Architecture] = [.compact, .alexNet, .vggM, .vggS, .vgg16]
+  public static let all: [Architecture] = [.compact, .alexNet, .caffeAlexNet, .vggM, .vggS, .vgg16]
 
   /// The architecture of that name, or nil.
   public static func named(_ name: String) -> Architecture? { all.first { $0.name == name } }
@@ -42,7 +42,7 @@ public struct Architecture: Sendable {
   }
 
   /// The layers, whose parameters have no memory yet.
-  func layers(_ options: NetworkOptions) -> NetworkBuilder {
+  package func layers(_ options: NetworkOptions) -> NetworkBuilder {
     let size = options.imageSize ?? imageSize
     precondition(
       size >= smallestImageSize,
