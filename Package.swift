@@ -28,6 +28,7 @@ let package = Package(
     .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
     .systemLibrary(name: "CExif", pkgConfig: "libexif", providers: [.apt(["libexif-dev"])]),
     .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
+    .systemLibrary(name: "CZip", pkgConfig: "libzip", providers: [.apt(["libzip-dev"])]),
     .target(name: "CKernels", cSettings: kernelFlags),
     .target(name: "Tensors", dependencies: ["CKernels", "COpenBLAS"], swiftSettings: swiftSettings),
     .target(name: "Networks", dependencies: ["Tensors", "CKernels"], swiftSettings: swiftSettings),
@@ -39,9 +40,12 @@ let package = Package(
       name: "Communication", dependencies: ["CKernels"] + (withMPI ? ["CMPI"] : []),
       swiftSettings: communicationSettings),
     .target(
+      name: "Weights", dependencies: ["Networks", "Datasets", "Tensors", "CXXHash", "CZip"],
+      swiftSettings: swiftSettings),
+    .target(
       name: "Training",
       dependencies: [
-        "Networks", "Datasets", "Communication", "Tensors", "CXXHash", "Yams",
+        "Networks", "Datasets", "Communication", "Tensors", "Weights", "CXXHash", "Yams",
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ],
       exclude: ["TensorBoard/Event.proto"],
@@ -56,7 +60,7 @@ let package = Package(
     .executableTarget(
       name: "icnn",
       dependencies: [
-        "Training", "Interpretability", "Networks", "Datasets", "Communication", "Tensors",
+        "Training", "Interpretability", "Networks", "Datasets", "Communication", "Tensors", "Weights",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: swiftSettings),
@@ -87,9 +91,14 @@ let package = Package(
       name: "CommunicationTests",
       dependencies: ["Communication", "CommunicationProbe", "TestSupport"], swiftSettings: swiftSettings),
     .testTarget(
+      name: "WeightsTests",
+      dependencies: ["Weights", "Training", "Networks", "Datasets", "Tensors", "TestSupport"],
+      resources: [.copy("Samples")], swiftSettings: swiftSettings),
+    .testTarget(
       name: "TrainingTests",
       dependencies: [
-        "Training", "Networks", "Datasets", "Communication", "Tensors", "TestSupport", "AllocationCounter",
+        "Training", "Weights", "Networks", "Datasets", "Communication", "Tensors", "TestSupport",
+        "AllocationCounter",
       ],
       exclude: ["TensorBoard/requirements.txt"], resources: [.copy("TensorBoard/read_events.py")],
       swiftSettings: swiftSettings),

@@ -17,6 +17,7 @@ extension TrainingConfiguration {
         source: "options", option: "image-size",
         reason: "\(size) pixels; \(network) needs at least \(architecture.smallestImageSize)")
     }
+    try requireWidths(of: architecture)
     result.imageSize = size
     result.learningRate = learningRate ?? architecture.learningRate
     result.weightDecay = weightDecay ?? architecture.weightDecay
@@ -26,6 +27,24 @@ extension TrainingConfiguration {
     result.colorJitter = colorJitter ?? architecture.colorJitter
     if positiveClass != nil { result.loss = .logistic }
     return (result, architecture)
+  }
+
+  /// Widths are of layers that are there, and divide into the groups of the convolutions around them.
+  private func requireWidths(of architecture: Architecture) throws(ConfigurationError) {
+    guard let widths else { return }
+    let layers = architecture.layers(NetworkOptions(outputs: 2)).layers
+    let groups = layers.compactMap { ($0 as? Convolution)?.geometry.groups }.max() ?? 1
+    let names = Set(layers.flatMap(\.parameters).map(\.name))
+    for (name, width) in widths.sorted(by: { $0.key < $1.key }) {
+      guard names.contains(name + ".weight") else {
+        throw .invalid(source: "options", option: "widths", reason: "\(network) has no layer '\(name)'")
+      }
+      guard width % groups == 0 else {
+        throw .invalid(
+          source: "options", option: "widths",
+          reason: "\(name): \(width) does not divide into \(groups) groups")
+      }
+    }
   }
 
   /// The same with the default of the filter loss's warm-up filled in, which depends on the number of training images.
@@ -41,6 +60,7 @@ extension TrainingConfiguration {
   /// What the network is built for.
   public func networkOptions(outputs: Int) -> NetworkOptions {
     var options = NetworkOptions(outputs: outputs, imageSize: imageSize)
+    options.widths = widths ?? [:]
     options.startsFromPretrained = initialWeights != nil
     options.dropout = dropout.map { Float($0) }
     options.synchronizedBatchNormalization = batchNorm == .global
@@ -90,6 +110,7 @@ extension TrainingConfiguration {
       ("interpretable", "\(before.interpretable)", "\(interpretable)"),
       ("positive-class", before.positiveClass ?? "none", positiveClass ?? "none"),
       ("loss", before.loss.rawValue, loss.rawValue),
+      ("widths", Self.text(before.widths), Self.text(widths)),
       ("image-size", "\(before.imageSize ?? 0)", "\(imageSize ?? 0)"),
       ("formulation", before.formulation.rawValue, formulation.rawValue),
       ("filter-loss", hasForm ? before.filterLoss.rawValue : "", hasForm ? filterLoss.rawValue : ""),
@@ -104,5 +125,9 @@ extension TrainingConfiguration {
     for (name, old, new) in fields where old != new {
       throw .mismatch(path: path, reason: "\(name) was \(old) and is now \(new)")
     }
+  }
+
+  private static func text(_ widths: [String: Int]?) -> String {
+    (widths ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }.joined(separator: ", ")
   }
 }

@@ -2,7 +2,7 @@ import Foundation
 import Tensors
 import Testing
 
-@testable import Training
+@testable import Weights
 
 @Suite("SafeTensors") struct SafeTensorsTests {
   private func write(_ path: String) throws {
@@ -22,7 +22,7 @@ import Testing
 
   @Test("what is written is read")
   func roundTrip() throws {
-    try SmallRun.withFolder { folder in
+    try Samples.withFolder { folder in
       try write(folder + "/a")
       let reader = try SafeTensors.Reader(path: folder + "/a")
       #expect(try reader.floats("floats") == [1, -2.5, 3e-20])
@@ -31,13 +31,13 @@ import Testing
       #expect(try reader.floats("empty") == [])
       #expect(reader.tensors["floats"]?.shape == [3, 1])
       #expect(reader.metadata == ["key": "value"])
-      #expect(throws: CheckpointError.self) { try reader.floats("missing") }
+      #expect(throws: WeightsError.self) { try reader.floats("missing") }
     }
   }
 
   @Test("the values start at a multiple of eight bytes")
   func alignment() throws {
-    try SmallRun.withFolder { folder in
+    try Samples.withFolder { folder in
       try write(folder + "/a")
       let bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: folder + "/a")))
       let length = bytes.prefix(8).reversed().reduce(0) { $0 << 8 | Int($1) }
@@ -48,7 +48,7 @@ import Testing
 
   @Test("damage of any kind is refused or harmless, never a crash")
   func damage() throws {
-    try SmallRun.withFolder { folder in
+    try Samples.withFolder { folder in
       try write(folder + "/a")
       let original = [UInt8](try Data(contentsOf: URL(fileURLWithPath: folder + "/a")))
       var random = RandomSource(seed: 5, purpose: .test)
@@ -60,7 +60,7 @@ import Testing
           bytes[random.index(below: bytes.count)] = UInt8(truncatingIfNeeded: random.next())
         }
         try Data(bytes).write(to: URL(fileURLWithPath: folder + "/b"))
-        do throws(CheckpointError) {
+        do throws(WeightsError) {
           let reader = try SafeTensors.Reader(path: folder + "/b")
           for name in reader.tensors.keys { _ = try reader.floats(name) }
         } catch {
