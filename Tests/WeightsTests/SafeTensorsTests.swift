@@ -46,6 +46,41 @@ import Testing
     }
   }
 
+  private func refusal(_ header: String, values: Int) throws -> String {
+    try Samples.withFolder { folder in
+      let bytes = PickleWriter.littleEndian(UInt64(header.utf8.count)) + Array(header.utf8)
+      try Data(bytes + [UInt8](repeating: 0, count: values)).write(to: URL(fileURLWithPath: folder + "/a"))
+      let error = #expect(throws: WeightsError.self) { try SafeTensors.Reader(path: folder + "/a") }
+      #expect(error?.exitCode == 65)
+      return error?.description ?? ""
+    }
+  }
+
+  @Test("every byte belongs to one tensor")
+  func places() throws {
+    func entry(_ name: String, _ from: Int, _ to: Int, _ shape: String = "[1]") -> String {
+      "\"\(name)\":{\"dtype\":\"F32\",\"shape\":\(shape),\"data_offsets\":[\(from),\(to)]}"
+    }
+    let (a, b) = (entry("a", 0, 4), entry("b", 4, 8))
+    #expect(try refusal("{\(a)}", values: 8).contains("4 bytes belong to no tensor"))
+    #expect(try refusal("{\(a),\(b)}", values: 4).contains("'b' claims bytes"))
+    #expect(try refusal("{\(a),\(entry("b", 0, 4))}", values: 4).contains("'b' begins at byte 0, not at 4"))
+    #expect(try refusal("{\(a),\(entry("b", 8, 12))}", values: 12).contains("'b' begins at byte 8, not at 4"))
+    #expect(try refusal("{\(entry("a", 0, 4, "[2]"))}", values: 4).contains("needs 8"))
+    #expect(try refusal("{\(entry("a", 0, 4, "[4611686018427387904,4]"))}", values: 4).contains("impossible"))
+    let other = "{\"a\":{\"dtype\":\"F8_E4M3\",\"shape\":[1],\"data_offsets\":[0,1]}}"
+    #expect(try refusal(other, values: 1).contains("'a' holds F8_E4M3"))
+    // Where a factor is zero the others do not matter.
+    let zero = "{\(entry("z", 0, 0, "[0,4611686018427387904,4611686018427387904]")),\(a)}"
+    try Samples.withFolder { folder in
+      let bytes = PickleWriter.littleEndian(UInt64(zero.utf8.count)) + Array(zero.utf8) + [0, 0, 0x80, 0x3F]
+      try Data(bytes).write(to: URL(fileURLWithPath: folder + "/a"))
+      let reader = try SafeTensors.Reader(path: folder + "/a")
+      #expect(try reader.floats("a") == [1])
+      #expect(try reader.floats("z") == [])
+    }
+  }
+
   @Test("damage of any kind is refused or harmless, never a crash")
   func damage() throws {
     try Samples.withFolder { folder in

@@ -71,10 +71,12 @@ final class TorchArchive {
     guard let entry = entries[stem + name], range.upperBound <= entry.byteCount else {
       throw .damaged(path: path, reason: "the archive lacks '\(quoted(name))', or a part of it")
     }
-    guard let file = zip_fopen_index(archive, entry.index, 0) else { throw damage(name) }
+    guard let file = zip_fopen_index(archive, entry.index, 0) else {
+      throw damage(name, zip_strerror(archive))
+    }
     defer { zip_fclose(file) }
     guard range.lowerBound == 0 || zip_fseek(file, Int64(range.lowerBound), SEEK_SET) == 0 else {
-      throw damage(name)
+      throw damage(name, zip_file_strerror(file))
     }
     var result = Data(count: range.count)
     let isRead = result.withUnsafeMutableBytes { buffer in
@@ -88,12 +90,14 @@ final class TorchArchive {
     }
     // The checksum is looked at when the end is met, one byte after the last.
     var beyond: UInt8 = 0
-    guard isRead, range != 0..<entry.byteCount || zip_fread(file, &beyond, 1) == 0 else { throw damage(name) }
+    guard isRead, range != 0..<entry.byteCount || zip_fread(file, &beyond, 1) == 0 else {
+      throw damage(name, zip_file_strerror(file))
+    }
     return result
   }
 
-  private func damage(_ name: String) -> WeightsError {
-    .damaged(path: path, reason: "the entry '\(quoted(name))': \(String(cString: zip_strerror(archive)))")
+  private func damage(_ name: String, _ reason: UnsafePointer<CChar>) -> WeightsError {
+    .damaged(path: path, reason: "the entry '\(quoted(name))': \(String(cString: reason))")
   }
 }
 
