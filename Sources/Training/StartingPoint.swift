@@ -24,7 +24,8 @@ struct StartingPoint {
       guard communicator.rank == 0 else { return Found() }
       if let checkpoint {
         return Found(
-          widths: checkpoint.state.configuration.widths, preprocessing: checkpoint.state.preprocessing)
+          widths: resolved.widths ?? checkpoint.state.configuration.widths,
+          preprocessing: checkpoint.state.preprocessing)
       }
       guard let path = resolved.initialWeights else { return Found(widths: resolved.widths) }
       return try Found(WeightsFile.open(path), resolved, architecture)
@@ -37,6 +38,17 @@ struct StartingPoint {
     self.configuration = configuration
     preprocessing = found.preprocessing
     weights = found.weights
+  }
+
+  /// One line on what the initial weights brought beside themselves; nil if nothing, and on other ranks.
+  var notice: String? {
+    guard weights != nil else { return nil }
+    let widths = configuration.widths.map { "\($0.count) layers have the widths of the initial weights" }
+    let inputs =
+      preprocessing == nil
+      ? nil : "images become inputs as they did for the initial weights (otherwise: --preprocessing measured)"
+    let parts = [widths, inputs].compactMap { $0 }
+    return parts.isEmpty ? nil : parts.joined(separator: "; ")
   }
 
   private struct Found {

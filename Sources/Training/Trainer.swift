@@ -113,6 +113,7 @@ public final class Trainer {
     }
 
     try restore(checkpoint, start.weights)
+    if let notice = start.notice { console.line(notice) }
     try requireAgreement()
     try onAllRanks(communicator) { try run?.write(self.configuration) }
     announce(checkpoint)
