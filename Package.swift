@@ -93,7 +93,8 @@ let package = Package(
     .testTarget(
       name: "WeightsTests",
       dependencies: ["Weights", "Training", "Networks", "Datasets", "Tensors", "TestSupport"],
-      resources: [.copy("Samples")], swiftSettings: swiftSettings),
+      resources: [.copy("Samples"), .copy("PyTorch/evaluate_weights.py")],
+      swiftSettings: swiftSettings),
     .testTarget(
       name: "TrainingTests",
       dependencies: [

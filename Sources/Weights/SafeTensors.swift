@@ -6,6 +6,9 @@ public enum SafeTensors {
   /// Longest header that is read, as in the format's own library.
   static let longestHeader = 100_000_000
 
+  /// True if a file may be of this format: the JSON object of its header begins after eight bytes.
+  static func mayBe(_ contents: Data) -> Bool { contents.count > 8 && contents[8] == UInt8(ascii: "{") }
+
   /// One tensor of a file that is being written; `fill` writes its values, row-major, when their turn comes.
   public struct Entry {
     let name: String

@@ -10,14 +10,14 @@ public struct WeightsExport {
 
   /// Prepares the export of a file.
   ///
-  /// - Parameters:
-  ///   - match: the network it is of, if that is known.
-  ///   - additional: further metadata, for instance of a checkpoint's classes.
-  public init(_ file: WeightsFile, _ match: ArchitectureMatch?, additional: [String: String] = [:]) {
+  /// - Parameter match: the network it is of, if that is known.
+  public init(_ file: WeightsFile, _ match: ArchitectureMatch?) {
     self.file = file
-    var metadata = additional
+    var metadata = file.metadata
+    // What Hugging Face's tools look for.
     metadata["format"] = "pt"
-    if let name = match?.architecture.name ?? file.statedArchitecture { metadata["architecture"] = name }
+    metadata["network"] = nil
+    metadata["architecture"] = match?.architecture.name ?? file.statedArchitecture
     if let preprocessing = file.preprocessing(for: match) { metadata.merge(preprocessing.metadata()) { $1 } }
     self.metadata = metadata
   }
@@ -42,21 +42,22 @@ public struct WeightsExport {
     var result: [SafeTensors.Entry] = []
     for tensor in file.tensors {
       let isStatistic = tensor.name.hasSuffix(".running_mean") || tensor.name.hasSuffix(".running_var")
-      if isStatistic && tensor.type == .float64 {
-        result.append(Self.floats(tensor))
-      } else {
-        result.append(Self.unchanged(tensor))
-      }
+      // What our filter losses remember is of use to their training alone, and no module of PyTorch has it.
+      if isOurs && tensor.type == .float64 && !isStatistic { continue }
+      result.append(tensor.type == .float64 ? Self.floats(tensor) : Self.unchanged(tensor))
       // Strict loading wants PyTorch's count of batches, too; nothing depends on it in evaluation.
       let layer = tensor.name.dropLast("running_var".count)
       if tensor.name.hasSuffix(".running_var"), file[layer + "num_batches_tracked"] == nil {
-        result.append(
-          SafeTensors.Entry(layer + "num_batches_tracked", .int64, shape: []) {
-            $0.initializeMemory(as: UInt8.self, repeating: 0)
-          })
+        result.append(Self.zero(layer + "num_batches_tracked"))
       }
     }
     return result
+  }
+
+  private var isOurs: Bool { file.metadata["format"] == "icnn" }
+
+  private static func zero(_ name: String) -> SafeTensors.Entry {
+    SafeTensors.Entry(name, .int64, shape: []) { $0.initializeMemory(as: UInt8.self, repeating: 0) }
   }
 
   private static func unchanged(_ tensor: StoredTensor) -> SafeTensors.Entry {

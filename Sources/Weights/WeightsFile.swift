@@ -47,10 +47,13 @@ public struct WeightsFile {
   /// - Throws: `WeightsError`.
   public init(path: String) throws(WeightsError) {
     let contents = try mapFile(path)
-    if TorchFile.mayBe(contents) {
+    // Looked at first: the length of a header may begin with any byte, that of a pickle too.
+    if SafeTensors.mayBe(contents) {
+      try self.init(safeTensors: path)
+    } else if TorchFile.mayBe(contents) {
       self.init(path: path, format: .torch, tensors: try TorchFile.read(path, contents))
     } else {
-      try self.init(safeTensors: path)
+      throw .unsupported(path: path, reason: "it is neither safetensors nor a file of PyTorch")
     }
   }
 

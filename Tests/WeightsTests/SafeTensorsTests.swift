@@ -81,6 +81,27 @@ import Testing
     }
   }
 
+  @Test("a header may be as long as the first byte of a pickle or of an archive says")
+  func sniffing() throws {
+    try Samples.withFolder { folder in
+      for lowByte in [0x80, 0x50] {
+        var padding = ""
+        repeat {
+          padding += "x"
+          _ = try SafeTensors.write(
+            [SafeTensors.Entry("a", .float32, shape: [1]) { $0.storeBytes(of: 2.5, as: Float.self) }],
+            metadata: ["padding": padding], to: folder + "/a")
+        } while try Data(contentsOf: URL(fileURLWithPath: folder + "/a"))[0] != lowByte
+        let file = try WeightsFile(path: folder + "/a")
+        #expect(file.format == .safeTensors)
+        #expect(try file["a"]?.floats() == [2.5])
+      }
+      try Data("some text, not weights".utf8).write(to: URL(fileURLWithPath: folder + "/b"))
+      let error = #expect(throws: WeightsError.self) { try WeightsFile(path: folder + "/b") }
+      #expect(error?.description.contains("neither safetensors nor") == true)
+    }
+  }
+
   @Test("damage of any kind is refused or harmless, never a crash")
   func damage() throws {
     try Samples.withFolder { folder in
