@@ -118,11 +118,21 @@ public struct Checkpoint: Sendable {
       var state = try JSONDecoder().decode(CheckpointState.self, from: current)
       let reader = try SafeTensors.Reader(path: directory + "/" + Self.modelFile)
       if reader.tensors[Self.meanName] != nil { state.preprocessing.mean = try reader.floats(Self.meanName) }
+      try state.requireSense(path: statePath)
       self.state = state
     } catch let error as WeightsError {
       throw CheckpointError(error)
     } catch {
       throw .damaged(path: statePath, reason: "\(error)")
+    }
+  }
+
+  /// The configuration with the network that it names.
+  ///
+  /// - Throws: `CheckpointError.mismatch` if this program does not know the network, or cannot build it so.
+  func resolvedConfiguration() throws(CheckpointError) -> (TrainingConfiguration, Architecture) {
+    do throws(ConfigurationError) { return try state.configuration.resolved() } catch {
+      throw .mismatch(path: directory, reason: "\(error)")
     }
   }
 
