@@ -20,6 +20,7 @@ runtime_packages='
   libpng16-16t64|libpng16-16
   libxxhash0
   libzip5|libzip4t64|libzip4
+  libmatio13|libmatio11
   libstdc++6
 '
 build_packages='
@@ -33,6 +34,7 @@ build_packages='
   libpng-dev
   libxxhash-dev
   libzip-dev
+  libmatio-dev
 '
 check_packages='
   chromium
