@@ -44,7 +44,7 @@ let package = Package(
       name: "Communication", dependencies: ["CKernels"] + (withMPI ? ["CMPI"] : []),
       swiftSettings: communicationSettings),
     .target(
-      name: "Weights", dependencies: ["Networks", "Datasets", "Tensors", "CXXHash", "CZip"],
+      name: "Weights", dependencies: ["Networks", "Datasets", "MATFiles", "Tensors", "CXXHash", "CZip"],
       swiftSettings: swiftSettings),
     .target(
       name: "Training",
@@ -98,7 +98,7 @@ let package = Package(
       dependencies: ["Communication", "CommunicationProbe", "TestSupport"], swiftSettings: swiftSettings),
     .testTarget(
       name: "WeightsTests",
-      dependencies: ["Weights", "Training", "Networks", "Datasets", "Tensors", "TestSupport"],
+      dependencies: ["Weights", "MATFiles", "Training", "Networks", "Datasets", "Tensors", "TestSupport"],
       resources: [.copy("Samples"), .copy("PyTorch/evaluate_weights.py")],
       swiftSettings: swiftSettings),
     .testTarget(

@@ -32,18 +32,15 @@ extension TrainingConfiguration {
   /// Widths are of layers that are there, and divide into the groups of the convolutions around them.
   private func requireWidths(of architecture: Architecture) throws(ConfigurationError) {
     guard let widths else { return }
-    let layers = architecture.layers(NetworkOptions(outputs: 2)).layers
-    let groups = layers.compactMap { ($0 as? Convolution)?.geometry.groups }.max() ?? 1
-    let names = Set(layers.flatMap(\.parameters).map(\.name))
-    for (name, width) in widths.sorted(by: { $0.key < $1.key }) {
-      guard names.contains(name + ".weight") else {
-        throw .invalid(source: "options", option: "widths", reason: "\(network) has no layer '\(name)'")
-      }
-      guard width % groups == 0 else {
-        throw .invalid(
-          source: "options", option: "widths",
-          reason: "\(name): \(width) does not divide into \(groups) groups")
-      }
+    let parameters = architecture.layers(NetworkOptions(outputs: 2)).layers.flatMap(\.parameters)
+    let names = Set(parameters.map(\.name))
+    if let stranger = widths.keys.sorted().first(where: { !names.contains($0 + ".weight") }) {
+      throw .invalid(source: "options", option: "widths", reason: "\(network) has no layer '\(stranger)'")
+    }
+    if let layer = architecture.indivisibleLayer(widths: widths) {
+      throw .invalid(
+        source: "options", option: "widths",
+        reason: "\(layer): \(widths[layer] ?? 0) channels do not divide into groups")
     }
   }
 

@@ -41,9 +41,7 @@ public struct ArchitectureMatch {
       if isConvolution && shape[2...] != weight.shape[2...] { return nil }
       if shape[0] != weight.shape[0] { widths[Self.layerName(weight.name)] = shape[0] }
     }
-    // Channels must divide into groups, or the layer cannot be built.
-    let groups = published.compactMap { ($0 as? Convolution)?.geometry.groups }.max() ?? 1
-    guard groups == 1 || widths.values.allSatisfy({ $0 % groups == 0 }) else { return nil }
+    guard architecture.indivisibleLayer(widths: widths) == nil else { return nil }
 
     let outputs = file[logits.name]?.shape.first.flatMap { (1...Self.widest).contains($0) ? $0 : nil }
     let built = Self.layers(architecture, widths: widths, outputs: outputs ?? 2).flatMap(\.parameters)

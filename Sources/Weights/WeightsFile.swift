@@ -52,8 +52,10 @@ public struct WeightsFile {
       try self.init(safeTensors: path)
     } else if TorchFile.mayBe(contents) {
       self.init(path: path, format: .torch, tensors: try TorchFile.read(path, contents))
+    } else if MatConvNetFile.mayBe(contents) {
+      self = try MatConvNetFile.read(path)
     } else {
-      throw .unsupported(path: path, reason: "it is neither safetensors nor a file of PyTorch")
+      throw .unsupported(path: path, reason: "it is neither safetensors nor a file of PyTorch or MATLAB")
     }
   }
 

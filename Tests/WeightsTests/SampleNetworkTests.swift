@@ -13,11 +13,32 @@ struct SampleNetwork: CustomTestStringConvertible {
   let expected: String
   let architecture: String
   let image: String
-  let lastConvolution: String
+  /// The layer whose output `expected.json` tells of; nil: a composite of ours may end elsewhere.
+  let lastConvolution: String?
 
   var testDescription: String { file }
 
-  static let all: [SampleNetwork] = [
+  static let matConvNet = [
+    SampleNetwork(
+      file: "imagenet-caffe-alex_w16.mat", expected: "matconvnet_caffe_alex", architecture: "caffe-alexnet",
+      image: "input_227.png", lastConvolution: "relu5"),
+    SampleNetwork(
+      file: "imagenet-vgg-verydeep-16_w16.mat", expected: "matconvnet_vgg16", architecture: "vgg16",
+      image: "input_224.png", lastConvolution: "features.29"),
+    SampleNetwork(
+      file: "imagenet-vgg-verydeep-16_w16_uncompressed.mat", expected: "matconvnet_vgg16",
+      architecture: "vgg16",
+      image: "input_224.png", lastConvolution: "features.29"),
+  ]
+
+  static let residual = [
+    "resnet18_w16.pth", "resnet18_w16.safetensors", "resnet18_w16_legacy_parameters.pth",
+  ].map {
+    SampleNetwork(
+      file: $0, expected: "resnet18", architecture: "resnet18", image: "input_224.png", lastConvolution: nil)
+  }
+
+  static let torchvision: [SampleNetwork] = [
     ("vgg16_w16.pth", "vgg16"), ("vgg16_w16.safetensors", "vgg16"), ("vgg16_w16_legacy.pth", "vgg16"),
     ("alexnet_w16.pth", "alexnet"), ("alexnet_w16.safetensors", "alexnet"),
     ("alexnet_w16_checkpoint.pth", "alexnet"), ("alexnet_w16_f16.safetensors", "alexnet"),
@@ -45,8 +66,18 @@ struct SampleNetworkTests {
     func didBackward(_ layer: any Layer, inputGradient: Tensor?) {}
   }
 
-  @Test("logits, probabilities and top maps are those of PyTorch", arguments: SampleNetwork.all)
-  func logits(_ sample: SampleNetwork) throws {
+  @Test(
+    "logits, probabilities and top maps are those of PyTorch and MatConvNet",
+    arguments: SampleNetwork.torchvision + SampleNetwork.matConvNet)
+  func logits(_ sample: SampleNetwork) throws { try check(sample) }
+
+  @Test(
+    "residual networks",
+    .enabled(if: Architecture.named("resnet18") != nil, "needs the architecture resnet18"),
+    arguments: SampleNetwork.residual)
+  func residual(_ sample: SampleNetwork) throws { try check(sample) }
+
+  private func check(_ sample: SampleNetwork) throws {
     let folder = try #require(Samples.folder)
     let file = try WeightsFile(path: folder + "/" + sample.file)
     let match = try #require(ArchitectureMatch.only(for: file))
@@ -68,7 +99,7 @@ struct SampleNetworkTests {
       network.store.initialize(seed: 1)
       let report = try InitialWeights.load(file, into: network)
       #expect(report.fresh == [] && report.unused == [])
-      let keeper = Keeper(sample.lastConvolution)
+      let keeper = Keeper(sample.lastConvolution ?? "")
       network.observer = keeper
       let context = StepContext()
       context.mode = .evaluation
@@ -86,7 +117,7 @@ struct SampleNetworkTests {
       }
       guard !isHalf else { continue }
       checkProbabilities(logits, expected)
-      checkMaps(keeper.values, expected.lastConvolution)
+      if sample.lastConvolution != nil { checkMaps(keeper.values, expected.lastConvolution) }
     }
   }
 

@@ -41,6 +41,14 @@ public struct Architecture: Sendable {
     return network
   }
 
+  /// The first convolution whose width does not divide into the network's groups; nil if a network of these widths can be
+  /// built.
+  package func indivisibleLayer(widths: [String: Int]) -> String? {
+    let convolutions = layers(NetworkOptions(outputs: 2)).layers.compactMap { $0 as? Convolution }
+    let groups = convolutions.map(\.geometry.groups).max() ?? 1
+    return convolutions.map(\.name).first { (widths[$0] ?? groups) % groups != 0 }
+  }
+
   /// The layers, whose parameters have no memory yet.
   package func layers(_ options: NetworkOptions) -> NetworkBuilder {
     let size = options.imageSize ?? imageSize

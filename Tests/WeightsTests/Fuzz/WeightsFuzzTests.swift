@@ -121,7 +121,8 @@ import Training
 
   @Test("checkpoints, their checksums right or wrong")
   func checkpoints() throws {
-    let count = Mutator.inputCount(2000) / 2
+    // A checkpoint takes twenty times as long as a file.
+    let count = Mutator.inputCount(10_000) / 20
     var mutator = Mutator(seed: 15)
     var tally = Tally()
     try Samples.withFolder { folder in
