@@ -18,6 +18,9 @@ public struct NetworkOptions: Sendable {
   public var convolutionAlgorithm = ConvolutionAlgorithm.automatic
   /// Every hidden channel count is divided by it (rounded up to a multiple of 16): small networks for tests.
   public var widthDivisor = 1
+  /// Output channels of hidden layers by name, where they are not the published ones: networks that were built or
+  /// pruned narrower elsewhere. Any positive number; of a convolution in groups, a multiple of their number.
+  public var widths: [String: Int] = [:]
 
   /// An ordinary network of published width unless changed.
   public init(outputs: Int, imageSize: Int? = nil, interpretable: InterpretableOptions? = nil) {
