@@ -28,12 +28,16 @@ let package = Package(
     .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
     .systemLibrary(name: "CExif", pkgConfig: "libexif", providers: [.apt(["libexif-dev"])]),
     .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
+    .systemLibrary(name: "CMatIO", pkgConfig: "matio", providers: [.apt(["libmatio-dev"])]),
     .target(name: "CKernels", cSettings: kernelFlags),
+    // C, because it forks: damaged MATLAB files are read in a child process.
+    .target(name: "CMATReader", dependencies: ["CMatIO"]),
+    .target(name: "MATFiles", dependencies: ["CMATReader"], swiftSettings: swiftSettings),
     .target(name: "Tensors", dependencies: ["CKernels", "COpenBLAS"], swiftSettings: swiftSettings),
     .target(name: "Networks", dependencies: ["Tensors", "CKernels"], swiftSettings: swiftSettings),
     .target(
       name: "Datasets",
-      dependencies: ["Tensors", "CKernels", "CTurboJPEG", "CPNG", "CExif", "CXXHash"],
+      dependencies: ["Tensors", "CKernels", "MATFiles", "CTurboJPEG", "CPNG", "CExif", "CXXHash"],
       swiftSettings: swiftSettings),
     .target(
       name: "Communication", dependencies: ["CKernels"] + (withMPI ? ["CMPI"] : []),
@@ -81,7 +85,9 @@ let package = Package(
       dependencies: ["Networks", "Tensors", "Communication", "TestSupport"],
       resources: [.copy("Golden")], swiftSettings: swiftSettings),
     .testTarget(
-      name: "DatasetsTests", dependencies: ["Datasets", "Tensors"],
+      name: "MATFilesTests", dependencies: ["MATFiles", "CMatIO"], swiftSettings: swiftSettings),
+    .testTarget(
+      name: "DatasetsTests", dependencies: ["Datasets", "Tensors", "CMatIO"],
       resources: [.copy("Samples")], swiftSettings: swiftSettings),
     .testTarget(
       name: "CommunicationTests",

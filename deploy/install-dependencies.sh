@@ -19,6 +19,7 @@ runtime_packages='
   libexif12
   libpng16-16t64|libpng16-16
   libxxhash0
+  libmatio13|libmatio11
   libstdc++6
 '
 build_packages='
@@ -31,6 +32,7 @@ build_packages='
   libexif-dev
   libpng-dev
   libxxhash-dev
+  libmatio-dev
 '
 check_packages='
   chromium
