@@ -11,13 +11,15 @@ public struct MATFile: Sendable {
   /// Length in bytes.
   public let bytes: Int
 
-  /// Processor seconds a child may take: a thousand times what the largest published file needs.
-  private static let processorSeconds: UInt32 = 600
+  /// Processor time a child may take. HDF5 runs in circles on some damaged files; what is whole is read at tens of MB/s.
+  private let processorSeconds: UInt32
   /// Bytes of values that one variable may have: what VGG-16 needs, with room, for a small file as well.
   private static let leastMemoryBytes = 1 << 30
 
   /// Looks at the file's first bytes. Throws `.missing`, `.unreadable` and `.notMATLAB`.
-  public init(_ path: String) throws(MATFileError) {
+  public init(_ path: String) throws(MATFileError) { try self.init(path, leastSeconds: 20) }
+
+  init(_ path: String, leastSeconds: Int) throws(MATFileError) {
     self.path = path
     let file = open(path, O_RDONLY | O_CLOEXEC)
     guard file >= 0 else {
@@ -33,6 +35,7 @@ public struct MATFile: Sendable {
       throw .unreadable(path: path, reason: "not a regular file")
     }
     bytes = Int(status.st_size)
+    processorSeconds = UInt32(leastSeconds + min(bytes >> 20, 1 << 20))
     var header = [UInt8](repeating: 0, count: 128)
     let count = header.withUnsafeMutableBytes { Glibc.read(file, $0.baseAddress, $0.count) }
     guard count >= 0 else { throw .unreadable(path: path, reason: String(cString: strerror(errno))) }
@@ -62,7 +65,7 @@ public struct MATFile: Sendable {
     // Compressed masks are hundreds of times smaller than they become; what they become is small.
     let limit = Self.leastMemoryBytes + 16 * bytes
     var descriptor: Int32 = -1
-    let child = cmat_start(path, name, UInt64(limit), Self.processorSeconds, &descriptor)
+    let child = cmat_start(path, name, UInt64(limit), processorSeconds, &descriptor)
     guard child > 0 else {
       throw .unreadable(path: path, reason: "no process to read it in: \(String(cString: strerror(errno)))")
     }
@@ -81,7 +84,8 @@ public struct MATFile: Sendable {
     case .success(let value): return MATNode(value, path: path, place: name)
     case .failure(.noVariable(let found)): throw .noVariable(path: path, name: name, found: found)
     case .failure(.refused(let words)): throw .damaged(path: path, reason: words)
-    case .failure(.tooLong): throw .damaged(path: path, reason: "it claims more than \(limit >> 20) MiB of values")
+    case .failure(.tooLong):
+      throw .damaged(path: path, reason: "it claims more than \(limit >> 20) MiB of values")
     case .failure(.broken): throw .damaged(path: path, reason: Self.explain(status))
     }
   }

@@ -80,7 +80,8 @@ public struct MATNode: Sendable {
 
   /// One finite number. Throws `.unexpected`.
   public func number() throws(MATFileError) -> Double {
-    guard case .numbers(let numbers) = value, numbers.count == 1, let number = numbers.doubles.first, number.isFinite
+    guard case .numbers(let numbers) = value, numbers.count == 1, let number = numbers.doubles.first,
+      number.isFinite
     else { throw unexpected("one finite number") }
     return number
   }

@@ -61,10 +61,14 @@ struct MATStream {
       count = product
     }
     switch tag {
-    case UInt8(ascii: "D"): return .numbers(MATNumbers(extents: extents, storage: .doubles(try readArray(count, 0))))
-    case UInt8(ascii: "F"): return .numbers(MATNumbers(extents: extents, storage: .floats(try readArray(count, 0))))
-    case UInt8(ascii: "B"): return .numbers(MATNumbers(extents: extents, storage: .bytes(try readArray(count, 0))))
-    case UInt8(ascii: "L"): return .numbers(MATNumbers(extents: extents, storage: .logical(try readArray(count, 0))))
+    case UInt8(ascii: "D"):
+      return .numbers(MATNumbers(extents: extents, storage: .doubles(try readArray(count, 0))))
+    case UInt8(ascii: "F"):
+      return .numbers(MATNumbers(extents: extents, storage: .floats(try readArray(count, 0))))
+    case UInt8(ascii: "B"):
+      return .numbers(MATNumbers(extents: extents, storage: .bytes(try readArray(count, 0))))
+    case UInt8(ascii: "L"):
+      return .numbers(MATNumbers(extents: extents, storage: .logical(try readArray(count, 0))))
     case UInt8(ascii: "T"): return .text(try readCharacters())
     case UInt8(ascii: "S"):
       var names: [String] = []

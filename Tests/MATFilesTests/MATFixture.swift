@@ -29,7 +29,8 @@ final class MATFixture {
   private static func write(_ path: String, _ format: Format) {
     let file = Mat_CreateVer(path, nil, format == .version73 ? MAT_FT_MAT73 : MAT_FT_MAT5)!
     defer { Mat_Close(file) }
-    let root = structure("root", ["count", "size", "mask", "name", "nothing", "list", "cells", "small"], count: 1)
+    let root = structure(
+      "root", ["count", "size", "mask", "name", "nothing", "list", "cells", "small"], count: 1)
     func set(_ field: String, _ value: UnsafeMutablePointer<matvar_t>?) {
       Mat_VarSetStructFieldByName(root, field, 0, value)
     }
@@ -37,7 +38,9 @@ final class MATFixture {
     set("size", numbers([1, 2, 3, 4, 5, 6.5], [2, 3]))
     var mask: [UInt8] = [1, 0, 0, 1]
     var maskSize = [2, 2]
-    set("mask", Mat_VarCreate(nil, MAT_C_UINT8, MAT_T_UINT8, 2, &maskSize, &mask, Int32(MAT_F_LOGICAL.rawValue)))
+    set(
+      "mask", Mat_VarCreate(nil, MAT_C_UINT8, MAT_T_UINT8, 2, &maskSize, &mask, Int32(MAT_F_LOGICAL.rawValue))
+    )
     set("name", text("n02084071_10036"))
     set("nothing", numbers([], [0, 0]))
     let list = structure(nil, ["id"], count: 2)

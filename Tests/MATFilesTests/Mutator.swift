@@ -26,9 +26,13 @@ struct Mutator {
       case 0: bytes[at] ^= 1 << UInt8(index(below: 8))
       case 1: bytes[at] = UInt8(truncatingIfNeeded: next())
       case 2:
-        let telling: [UInt64] = [0, 1, .max, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF, 1 << 40, UInt64(bytes.count)]
+        let telling: [UInt64] = [
+          0, 1, .max, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF, 1 << 40, UInt64(bytes.count),
+        ]
         let number = telling[index(below: telling.count)]
-        for i in 0..<(index(below: 2) == 0 ? 4 : 8) { bytes[at + i] = UInt8(truncatingIfNeeded: number >> (8 * i)) }
+        for i in 0..<(index(below: 2) == 0 ? 4 : 8) {
+          bytes[at + i] = UInt8(truncatingIfNeeded: number >> (8 * i))
+        }
       case 3:
         let length = min(1 + index(below: 64), bytes.count - at)
         let from = 128 + index(below: bytes.count - 128 - length)
