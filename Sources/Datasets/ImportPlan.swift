@@ -29,6 +29,19 @@ struct PixelBox: Codable, Equatable {
     self.xmax = xmax
     self.ymax = ymax
   }
+
+  /// Reads `[xmin, ymin, xmax, ymax]`.
+  init(from decoder: any Decoder) throws {
+    let edges = try [Int](from: decoder)
+    guard edges.count == 4 else {
+      throw DecodingError.dataCorrupted(
+        .init(codingPath: decoder.codingPath, debugDescription: "expected four edges, found \(edges)"))
+    }
+    self.init(xmin: edges[0], ymin: edges[1], xmax: edges[2], ymax: edges[3])
+  }
+
+  /// Writes `[xmin, ymin, xmax, ymax]`.
+  func encode(to encoder: any Encoder) throws { try [xmin, ymin, xmax, ymax].encode(to: encoder) }
 }
 
 /// A part before its object is cut out and shrunk.
