@@ -180,7 +180,8 @@ public enum AnimalPart {
       let edge = try node.field(name)
       if case .text(let text) = edge.value {
         guard let number = Double(text), number.isFinite else { throw edge.unexpected("a number") }
-        return number
+        // The part files count 0 where data.mat has 1.
+        return max(number, 1)
       }
       return try edge.number()
     }
