@@ -51,6 +51,8 @@ static void isolate(pid_t parent, int descriptor, uint64_t memory_bytes, uint32_
   close_range(STREAM_DESCRIPTOR + 1, UINT_MAX, 0);
   limit(RLIMIT_CORE, 0);
   limit(RLIMIT_CPU, cpu_seconds);
+  // Waiting costs no processor time: a disk that hangs, a lock that a thread of the parent held.
+  alarm(20 * cpu_seconds);
   limit(RLIMIT_FSIZE, 0);
   uint64_t used = address_space_bytes();
   if (used > 0) limit(RLIMIT_AS, used + memory_bytes);

@@ -40,6 +40,28 @@ public struct MATFile: Sendable {
     let count = header.withUnsafeMutableBytes { Glibc.read(file, $0.baseAddress, $0.count) }
     guard count >= 0 else { throw .unreadable(path: path, reason: String(cString: strerror(errno))) }
     try Self.check(header, count: count, path: path)
+    try Self.checkElements(file, header, bytes: bytes, path: path)
+  }
+
+  /// Version 5 is a row of elements with their lengths. libmatio reads what is left of one that was cut short as if the
+  /// rest were empty.
+  private static func checkElements(
+    _ file: Int32, _ header: [UInt8], bytes: Int, path: String
+  ) throws(MATFileError) {
+    let isLittle = header[126] == UInt8(ascii: "I")
+    guard (isLittle ? header[125] : header[124]) == 1 else { return }
+    var offset = header.count
+    while offset + 8 <= bytes {
+      var tag = [UInt32](repeating: 0, count: 2)
+      let count = tag.withUnsafeMutableBytes { pread(file, $0.baseAddress, 8, offset) }
+      guard count == 8 else { throw .unreadable(path: path, reason: String(cString: strerror(errno))) }
+      let length = Int(isLittle ? UInt32(littleEndian: tag[1]) : UInt32(bigEndian: tag[1]))
+      guard offset + 8 + length <= bytes else {
+        throw .damaged(
+          path: path, reason: "cut short: an element of \(length) bytes at \(offset), \(bytes) bytes in all")
+      }
+      offset += 8 + length
+    }
   }
 
   /// The header of versions 5 and 7.3: 116 bytes of text, then version and byte order.
@@ -94,7 +116,7 @@ public struct MATFile: Sendable {
     let signal = status & 0x7f
     return switch signal {
     case 0: "libmatio gave up"
-    case SIGXCPU, SIGKILL: "libmatio did not come to an end with it"
+    case SIGXCPU, SIGKILL, SIGALRM: "libmatio did not come to an end with it"
     default: "libmatio met signal \(signal)"
     }
   }

@@ -17,7 +17,7 @@ import Testing
     #expect(size.floats == [1, 2, 3, 4, 5, 6.5])
     let mask = try root.field("mask").numbers()
     #expect(mask == MATNumbers(extents: [2, 2], storage: .logical([1, 0, 0, 1])))
-    #expect(try root.field("name").text() == "n02084071_10036")
+    #expect(try root.field("name").text() == "n02084071_100360")
     #expect(try root.field("nothing").isEmpty && root.field("nothing").text() == "")
     let list = try root.field("list").elements()
     #expect(list.map(\.place) == ["root.list(1)", "root.list(2)"])
@@ -73,15 +73,17 @@ import Testing
   {
     let fixture = try MATFixture(format)
     let path = fixture.folder + "/short.mat"
+    var tried = 0
     var refused = 0
     for length in stride(from: 128, to: fixture.bytes.count, by: max(1, fixture.bytes.count / 24)) {
       try Data(fixture.bytes.prefix(length)).write(to: URL(fileURLWithPath: path))
-      if let error = matError({ _ = try MATFile(path).read("root") }) {
+      tried += 1
+      if let error = matError({ _ = try MATFile(path, leastSeconds: 1).read("root") }) {
         refused += 1
         #expect(error.exitCode == 65 && error.description.contains(path))
       }
     }
-    #expect(refused >= 20)
+    #expect(tried > 10 && refused >= (format == .version73 ? tried * 3 / 4 : tried))
   }
 
   /// Bytes are changed at random, by a seed. Whatever happens to libmatio, this process gets a value or a typed error, nothing
