@@ -28,20 +28,28 @@ let package = Package(
     .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
     .systemLibrary(name: "CExif", pkgConfig: "libexif", providers: [.apt(["libexif-dev"])]),
     .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
+    .systemLibrary(name: "CZip", pkgConfig: "libzip", providers: [.apt(["libzip-dev"])]),
+    .systemLibrary(name: "CMatIO", pkgConfig: "matio", providers: [.apt(["libmatio-dev"])]),
     .target(name: "CKernels", cSettings: kernelFlags),
+    // C, because it forks: damaged MATLAB files are read in a child process.
+    .target(name: "CMATReader", dependencies: ["CMatIO"]),
+    .target(name: "MATFiles", dependencies: ["CMATReader"], swiftSettings: swiftSettings),
     .target(name: "Tensors", dependencies: ["CKernels", "COpenBLAS"], swiftSettings: swiftSettings),
     .target(name: "Networks", dependencies: ["Tensors", "CKernels"], swiftSettings: swiftSettings),
     .target(
       name: "Datasets",
-      dependencies: ["Tensors", "CKernels", "CTurboJPEG", "CPNG", "CExif", "CXXHash"],
+      dependencies: ["Tensors", "CKernels", "MATFiles", "CTurboJPEG", "CPNG", "CExif", "CXXHash"],
       swiftSettings: swiftSettings),
     .target(
       name: "Communication", dependencies: ["CKernels"] + (withMPI ? ["CMPI"] : []),
       swiftSettings: communicationSettings),
     .target(
+      name: "Weights", dependencies: ["Networks", "Datasets", "MATFiles", "Tensors", "CXXHash", "CZip"],
+      swiftSettings: swiftSettings),
+    .target(
       name: "Training",
       dependencies: [
-        "Networks", "Datasets", "Communication", "Tensors", "CXXHash", "Yams",
+        "Networks", "Datasets", "Communication", "Tensors", "Weights", "CXXHash", "Yams",
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ],
       exclude: ["TensorBoard/Event.proto"],
@@ -56,7 +64,7 @@ let package = Package(
     .executableTarget(
       name: "icnn",
       dependencies: [
-        "Training", "Interpretability", "Networks", "Datasets", "Communication", "Tensors",
+        "Training", "Interpretability", "Networks", "Datasets", "Communication", "Tensors", "Weights",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: swiftSettings),
@@ -81,15 +89,23 @@ let package = Package(
       dependencies: ["Networks", "Tensors", "Communication", "TestSupport"],
       resources: [.copy("Golden")], swiftSettings: swiftSettings),
     .testTarget(
-      name: "DatasetsTests", dependencies: ["Datasets", "Tensors"],
+      name: "MATFilesTests", dependencies: ["MATFiles", "CMatIO"], swiftSettings: swiftSettings),
+    .testTarget(
+      name: "DatasetsTests", dependencies: ["Datasets", "Tensors", "CMatIO"],
       resources: [.copy("Samples")], swiftSettings: swiftSettings),
     .testTarget(
       name: "CommunicationTests",
       dependencies: ["Communication", "CommunicationProbe", "TestSupport"], swiftSettings: swiftSettings),
     .testTarget(
+      name: "WeightsTests",
+      dependencies: ["Weights", "MATFiles", "Training", "Networks", "Datasets", "Tensors", "TestSupport"],
+      resources: [.copy("Samples"), .copy("PyTorch/evaluate_weights.py")],
+      swiftSettings: swiftSettings),
+    .testTarget(
       name: "TrainingTests",
       dependencies: [
-        "Training", "Networks", "Datasets", "Communication", "Tensors", "TestSupport", "AllocationCounter",
+        "Training", "Weights", "Networks", "Datasets", "Communication", "Tensors", "TestSupport",
+        "AllocationCounter",
       ],
       exclude: ["TensorBoard/requirements.txt"], resources: [.copy("TensorBoard/read_events.py")],
       swiftSettings: swiftSettings),

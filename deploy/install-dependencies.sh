@@ -19,6 +19,8 @@ runtime_packages='
   libexif12
   libpng16-16t64|libpng16-16
   libxxhash0
+  libzip5|libzip4t64|libzip4
+  libmatio13|libmatio11
   libstdc++6
 '
 build_packages='
@@ -31,6 +33,8 @@ build_packages='
   libexif-dev
   libpng-dev
   libxxhash-dev
+  libzip-dev
+  libmatio-dev
 '
 check_packages='
   chromium

@@ -13,6 +13,8 @@
 #define CK_LINEAR_COLUMNS 512
 /// Most images whose sums a piece holds at a time; W is read once for each group of them.
 #define CK_LINEAR_IMAGES 32
+/// Rows of W in one piece of an update.
+#define CK_LINEAR_UPDATE_ROWS 16
 
 /// One product. `packed` holds x, zero-padded, as [inputs/CHUNK or inputs/STRIP][batch][CHUNK or STRIP], or dy as
 /// [outputs][batch]. The plain loops do not use it.
@@ -22,5 +24,12 @@ typedef struct {
   float *y, *dx, *weightGradients;
   int adds;
 } LinearWork;
+
+/// An update, and whether all gradients were finite so far.
+typedef struct {
+  ck_linear_update_t update;
+  ck_linear_factors_t factors;
+  _Atomic int allFinite;
+} LinearUpdateWork;
 
 #endif

@@ -8,8 +8,6 @@ CK_DECLARE(ck_momentum_update_block,
 CK_DECLARE(ck_gradient_sum,
            (const float *const *arenas, int64_t arenaCount, int64_t offset, int64_t count, float *sum))
 
-CK_DECLARE(ck_replicate, (const float *values, int64_t count, float *replica))
-
 CK_DECLARE(ck_count_not_finite, (const float *values, int64_t count, int64_t *result))
 
 typedef struct {
@@ -33,8 +31,6 @@ static int update_block(const ck_update_t *a, int64_t offset, int64_t count, flo
   if (notFinite > 0) return 0;
   CK_DISPATCH(ck_momentum_update_block, (count, a->values + offset, gradients, a->velocities + offset, learningRate,
                                          momentum, weightDecay))
-  for (int64_t r = 0; r < a->replicaCount; r++)
-    CK_DISPATCH(ck_replicate, (a->values + offset, count, a->replicas[r] + offset))
   return 1;
 }
 
@@ -47,8 +43,6 @@ static void update_range(void *context, int64_t i) {
     allFinite &= update_block(p->arenas, r->offset + start, count, p->learningRate * r->learningRateMultiplier,
                               p->momentum, p->weightDecay * r->weightDecayMultiplier);
   }
-  // Stores past the caches are seen by other processes before whatever tells them of it.
-  if (p->arenas->replicaCount > 0) atomic_thread_fence(memory_order_seq_cst);
   if (allFinite) return;
   int64_t first = atomic_load_explicit(&p->firstBroken, memory_order_relaxed);
   while (i < first && !atomic_compare_exchange_weak(&p->firstBroken, &first, i)) {}

@@ -17,10 +17,6 @@ void ck_gradient_sum_reference(const float *const *arenas, int64_t arenaCount, i
   }
 }
 
-void ck_replicate_reference(const float *values, int64_t count, float *replica) {
-  for (int64_t i = 0; i < count; i++) replica[i] = values[i];
-}
-
 void ck_count_not_finite_reference(const float *values, int64_t count, int64_t *result) {
   *result = 0;
   for (int64_t i = 0; i < count; i++) *result += !(values[i] - values[i] == 0);

@@ -19,8 +19,8 @@ public enum ExchangePrecision: String, Codable, Sendable, CaseIterable {
 /// The way from each rank's gradients to new parameters on all ranks.
 ///
 /// On the plain path every rank holds the sum after `finish` and updates all parameters. Ranks of a node that share a
-/// window divide the update: each has a `share`, sums its part of the gradients over the copies as it updates, and writes
-/// the new parameters into all replicas; `finishUpdate` waits until all have done so.
+/// window have one set of values and divide the update: each has a `share` and sums its part of the gradients over the
+/// copies as it updates; `finishUpdate` waits until all have done so.
 ///
 /// Made by `Communicator.gradientExchange`, one per training. All ranks start the same ranges in the same order. Not
 /// thread-safe: belongs to the thread that trains.
@@ -54,10 +54,13 @@ public final class GradientExchange {
   public struct Memory {
     /// What layers write in backward.
     public let gradients: UnsafeMutablePointer<Float>
-    /// This rank's parameters.
+    /// Parameters; in a window one for all ranks of a node.
     public let values: UnsafeMutablePointer<Float>
-    /// One for all ranks of a node.
+    /// Of the optimiser; in a window one for all ranks of a node.
     public let velocities: UnsafeMutablePointer<Float>
+    /// What else ranks were promised to share, if all of them share one window; what one wrote before `finish` the others
+    /// read until `finishUpdate`.
+    public let shared: UnsafeMutablePointer<Float>?
   }
 
   /// One rank's part of the update.
@@ -66,8 +69,6 @@ public final class GradientExchange {
     public let range: Range<Int>
     /// Arenas whose sum, in this order, is the sum over all ranks after `finish`.
     public let gradients: [UnsafeMutablePointer<Float>]
-    /// The values of the node's other ranks.
-    public let otherValues: [UnsafeMutablePointer<Float>]
   }
 
   private let path: ReductionPath
@@ -106,9 +107,10 @@ public final class GradientExchange {
     for memory in fallback { memory.deallocate() }
   }
 
-  /// What gives a training its memory, valid as long as this exchange and its communicator. Nil: any memory will do.
-  /// All ranks call it, once.
-  public var storage: ((_ count: Int) -> Memory)? { opensWindows ? allocate : nil }
+  /// What gives a training its memory, arenas of `count` floats and `sharedCount` floats that are shared; valid as long as
+  /// this exchange and its communicator. Nil: any memory will do. All ranks call it, once, and write the same values, if any,
+  /// before they next meet.
+  public var storage: ((_ count: Int, _ sharedCount: Int) -> Memory)? { opensWindows ? allocate : nil }
 
   /// Once the memory is allocated: throws `windowUnavailable` (exit code 78) on all ranks alike if a window was
   /// insisted on and is not to be had.
@@ -118,9 +120,9 @@ public final class GradientExchange {
     }
   }
 
-  private func allocate(count: Int) -> Memory {
+  private func allocate(count: Int, sharedCount: Int) -> Memory {
     precondition(window == nil && fallback.isEmpty, "the arenas have their memory already")
-    let request = WindowRequest(count: count)
+    let request = WindowRequest(count: count, sharedCount: sharedCount)
     var collective = Collective(.openWindow)
     collective.buffer = Unmanaged.passUnretained(request).toOpaque()
     do throws(CommunicationError) {
@@ -143,7 +145,7 @@ public final class GradientExchange {
       memory.initialize(repeating: 0, count: count)
       return memory
     }
-    return Memory(gradients: arena(), values: arena(), velocities: arena())
+    return Memory(gradients: arena(), values: arena(), velocities: arena(), shared: nil)
   }
 
   /// Starts to add up `gradients`, final on this rank, over all ranks. On the window's path they lie in the memory that
@@ -177,8 +179,8 @@ public final class GradientExchange {
     try thread.wait(for: lastTicket)
   }
 
-  /// Once this rank has updated its share: waits until the others of the node have updated theirs, whose values are then
-  /// here, and no longer read this rank's gradients.
+  /// Once this rank has updated its share: waits until the others of the node have updated theirs and no longer read this
+  /// rank's gradients.
   ///
   /// - Parameter succeeded: whether this rank's part of the gradients was finite.
   /// - Returns: whether all were.
@@ -202,8 +204,10 @@ public final class GradientExchange {
 
 /// What `GradientExchange` asks the engine for and what it gets; filled in by the communication thread.
 final class WindowRequest: @unchecked Sendable {
-  /// Floats of this rank.
+  /// Floats of an arena.
   let count: Int
+  /// Floats that all ranks share besides.
+  let sharedCount: Int
   /// This rank's arenas in the window; nil if it was refused.
   var memory: GradientExchange.Memory?
   var share: GradientExchange.Share?
@@ -216,5 +220,8 @@ final class WindowRequest: @unchecked Sendable {
   /// Why there is no window, the same on all ranks.
   var refusal: String?
 
-  init(count: Int) { self.count = count }
+  init(count: Int, sharedCount: Int) {
+    self.count = count
+    self.sharedCount = sharedCount
+  }
 }

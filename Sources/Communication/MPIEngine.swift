@@ -168,8 +168,9 @@
 
     private func openWindow(_ collective: Collective) throws(CommunicationError) {
       let request = Unmanaged<WindowRequest>.fromOpaque(collective.buffer!).takeUnretainedValue()
-      let outcome = try NodeWindow.open(count: request.count, topology, world: communicator) {
-        (status) throws(CommunicationError) in try check(status, collective)
+      let outcome = try NodeWindow.open(
+        count: request.count, sharedCount: request.sharedCount, topology, world: communicator
+      ) { (status) throws(CommunicationError) in try check(status, collective)
       }
       switch outcome {
       case .success(let window):

@@ -16,10 +16,10 @@
     var largestNodeSize = 1
   }
 
-  /// The parameters and gradients of all ranks of a node in memory that each of them can read and write.
+  /// The parameters of a node and the gradients of its ranks in memory that each of them can read and write.
   ///
   /// On one node nothing is added up here: `finish` waits until all gradients are final, then every rank reads the copies
-  /// of its share as it updates it, and writes new values into all replicas (`GradientExchange.Share`). With several nodes
+  /// of its share as it updates it (`GradientExchange.Share`). With several nodes
   /// every rank adds one slice of a bucket over the node's copies, in the order of ranks, into the first rank's copy, and
   /// the first ranks add up among themselves. Results are the same bits on all ranks, whatever the timing.
   ///
@@ -47,33 +47,38 @@
 
     private let topology: NodeTopology
     private var window: MPI_Win?
-    /// Every rank's header, gradients and values, in the order of the node's ranks.
+    /// Every rank's header and gradients, in the order of the node's ranks.
     private let headers: [UnsafeMutableRawPointer]
     private let copies: UnsafeMutablePointer<UnsafeMutablePointer<Float>?>
-    private let values: [UnsafeMutablePointer<Float>]
-    /// Behind the first rank's values.
+    /// Behind the first rank's gradients: values, velocities, and what is shared besides.
+    private let values: UnsafeMutablePointer<Float>
     private let velocities: UnsafeMutablePointer<Float>
+    private let shared: UnsafeMutablePointer<Float>
     private let count: Int
+    private let sharedCount: Int
     /// Buckets so far; on one node, steps.
     private var sequence: UInt32 = 0
     /// On one node: what this step's buckets were.
     private var started = (fingerprint: 0, count: 0)
 
     private init(
-      _ topology: NodeTopology, _ window: MPI_Win?, _ headers: [UnsafeMutableRawPointer], count: Int
+      _ topology: NodeTopology, _ window: MPI_Win?, _ headers: [UnsafeMutableRawPointer], count: Int,
+      sharedCount: Int
     ) {
       self.topology = topology
       self.window = window
       self.headers = headers
       self.count = count
+      self.sharedCount = sharedCount
       let arena = { (header: UnsafeMutableRawPointer, index: Int) in
         (header + Self.headerBytes + index * Self.arenaBytes(count))
           .bindMemory(to: Float.self, capacity: max(count, 1))
       }
       copies = .allocate(capacity: headers.count)
       for (rank, header) in headers.enumerated() { (copies + rank).initialize(to: arena(header, 0)) }
-      values = headers.map { arena($0, 1) }
+      values = arena(headers[0], 1)
       velocities = arena(headers[0], 2)
+      shared = arena(headers[0], 3)
     }
 
     deinit { copies.deallocate() }
@@ -81,15 +86,14 @@
     /// Where this rank works.
     var memory: GradientExchange.Memory {
       GradientExchange.Memory(
-        gradients: copies[topology.nodeRank]!, values: values[topology.nodeRank], velocities: velocities)
+        gradients: copies[topology.nodeRank]!, values: values, velocities: velocities,
+        shared: spansNodes ? nil : shared)
     }
 
     /// What this rank updates.
     var share: GradientExchange.Share {
       let sums = spansNodes ? 1 : topology.nodeSize
-      return GradientExchange.Share(
-        range: slice(of: count), gradients: (0..<sums).map { copies[$0]! },
-        otherValues: values.indices.filter { $0 != topology.nodeRank }.map { values[$0] })
+      return GradientExchange.Share(range: slice(of: count), gradients: (0..<sums).map { copies[$0]! })
     }
 
     private var spansNodes: Bool { topology.nodeCount > 1 }
@@ -109,10 +113,10 @@
 
     // MARK: opening
 
-    /// Opens a window for `count` parameters on each rank of `world`, zeroed. All ranks get one, or all the same reason
+    /// Opens a window for `count` parameters and `sharedCount` floats besides on the nodes of `world`, zeroed. All ranks get one, or all the same reason
     /// why not.
     static func open(
-      count: Int, _ topology: NodeTopology, world: MPI_Comm?,
+      count: Int, sharedCount: Int, _ topology: NodeTopology, world: MPI_Comm?,
       check: (Int32) throws(CommunicationError) -> Void
     ) throws(CommunicationError) -> Result<NodeWindow, WindowRefusal> {
       func onAllRanks(_ holds: Bool) throws(CommunicationError) -> Bool {
@@ -122,12 +126,11 @@
       }
       // One page more than is used: MPI aligns windows to less than a cache line. Processes map whole pages, so that
       // all find the same beginning.
-      let bytes = { (arenas: Int) in headerBytes + arenas * arenaBytes(count) + pageBytes }
-      // Gradients and values; the velocities of all lie with the first rank.
-      let ownArenas = topology.nodeRank == 0 ? 3 : 2
+      let gradientBytes = headerBytes + arenaBytes(count) + pageBytes
+      let firstBytes = gradientBytes + 2 * arenaBytes(count) + arenaBytes(sharedCount)
       // A first rank that fails inside MPI_Win_allocate_shared leaves the others waiting there for ever.
       let folder = SharedMemoryFolder.current
-      let obstacle = folder.obstacle(to: bytes(3) + (topology.nodeSize - 1) * bytes(2))
+      let obstacle = folder.obstacle(to: firstBytes + (topology.nodeSize - 1) * gradientBytes)
       guard try onAllRanks(obstacle == nil) else {
         return .failure(WindowRefusal(reason: obstacle ?? "\(folder.path) of another node is unfit"))
       }
@@ -138,7 +141,7 @@
       var base: UnsafeMutableRawPointer?
       var window: MPI_Win?
       let status = MPI_Win_allocate_shared(
-        MPI_Aint(bytes(ownArenas)), 1, info, topology.node, &base, &window)
+        MPI_Aint(topology.nodeRank == 0 ? firstBytes : gradientBytes), 1, info, topology.node, &base, &window)
       try check(MPI_Info_free(&info))
       guard try onAllRanks(status == MPI_SUCCESS) else {
         return .failure(WindowRefusal(reason: "MPI_Win_allocate_shared failed"))
@@ -151,23 +154,25 @@
         try check(MPI_Win_shared_query(window, Int32(rank), &size, &unit, &header))
         headers.append(header!.alignedUp(toMultipleOf: pageBytes))
       }
-      let result = NodeWindow(topology, window, headers, count: count)
+      let result = NodeWindow(topology, window, headers, count: count, sharedCount: sharedCount)
       result.touch()
       // Nobody looks at a counter that its owner has not set to zero.
       try check(MPI_Barrier(topology.node))
       return .success(result)
     }
 
-    /// Huge pages where the system grants them to shared memory; then touched by the rank that uses them most, so that
-    /// they lie near it and no step waits for a page.
+    /// Huge pages where the system grants them to shared memory; then touched by the rank that updates them, so that they
+    /// lie near it and no step waits for a page.
     private func touch() {
       let own = headers[topology.nodeRank]
-      let ownBytes = Self.headerBytes + 2 * Self.arenaBytes(count)
+      let ownBytes = Self.headerBytes + Self.arenaBytes(count)
       madvise(own, ownBytes, MADV_HUGEPAGE)
-      madvise(velocities, Self.arenaBytes(count), MADV_HUGEPAGE)
       memset(own, 0, ownBytes)
-      let mine = slice(of: count)
-      (velocities + mine.lowerBound).update(repeating: 0, count: mine.count)
+      for (arena, count) in [(values, count), (velocities, count), (shared, sharedCount)] {
+        madvise(arena, Self.arenaBytes(count), MADV_HUGEPAGE)
+        let mine = slice(of: count)
+        (arena + mine.lowerBound).update(repeating: 0, count: mine.count)
+      }
     }
 
     /// Gives the memory back; all ranks of the node call it.

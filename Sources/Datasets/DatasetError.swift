@@ -1,3 +1,5 @@
+import MATFiles
+
 /// A file that cannot be learned from, and why.
 public struct BadImage: Codable, Sendable, Equatable {
   /// Path relative to the data set.
@@ -34,14 +36,25 @@ public enum DatasetError: Error, Sendable, Equatable, CustomStringConvertible {
   case badImages([BadImage])
   /// A file could not be written.
   case writeFailed(path: String, reason: String)
+  /// A file or folder of a published layout is not there.
+  case missingPiece(path: String, expected: String)
+  /// A text file of a published layout makes no sense; the line counts from 1.
+  case badSource(path: String, line: Int?, reason: String)
+  /// A name in a published data set that could lead outside of the folder that is written.
+  case unsafeName(path: String, name: String)
+  /// The output folder holds something else.
+  case occupiedFolder(path: String, found: String)
+  /// A MATLAB file.
+  case matlab(MATFileError)
 
   /// The process's exit code (sysexits): 64 wrong usage, 65 bad data, 66 missing input, 74 input or output.
   public var exitCode: Int32 {
     switch self {
-    case .unknownCategory: 64
-    case .missingFolder, .unreadable, .noImages: 66
+    case .matlab(let error): error.exitCode
+    case .unknownCategory, .occupiedFolder: 64
+    case .missingFolder, .unreadable, .noImages, .missingPiece: 66
     case .writeFailed: 74
-    case .tooFewClasses, .emptySplit, .badAnnotation, .splitGroups, .badImages: 65
+    case .tooFewClasses, .emptySplit, .badAnnotation, .splitGroups, .badImages, .badSource, .unsafeName: 65
     }
   }
 
@@ -82,6 +95,18 @@ public enum DatasetError: Error, Sendable, Equatable, CustomStringConvertible {
       return
         "\(images.count) unusable image\(images.count == 1 ? "" : "s") in the data set –\(lines)\(more)\n– "
         + "mend or remove them, or leave them out with --skip-bad-images"
+    case .missingPiece(let path, let expected):
+      return
+        "a piece of the published data set is missing – \(path) (expected \(expected)) – fetch it, or check SOURCE"
+    case .badSource(let path, let line, let reason):
+      let place = line.map { ", line \($0)" } ?? ""
+      return "a file of the published data set makes no sense – \(path)\(place) (\(reason)) – fetch it again"
+    case .unsafeName(let path, let name):
+      return
+        "a name leads outside of the data set – \(path) (found \(name.debugDescription)) – do not trust this source"
+    case .occupiedFolder(let path, let found):
+      return "the folder holds something else – \(path) (found \(found)) – choose a new --output"
+    case .matlab(let error): return error.description
     case .writeFailed(let path, let reason):
       return "a file cannot be written – \(path) (\(reason)) – check free space and permissions"
     }

@@ -31,7 +31,7 @@ public final class Network {
   /// Assembles the layers and gives their parameters memory (all zero: see `Initializer`).
   public init(
     name: String, inputShape: Shape, layers: [any Layer],
-    arenas: ParameterArenas.Provider? = nil
+    arenas: ParameterArenas.Source = ParameterArenas.Source()
   ) {
     self.name = name
     self.inputShape = inputShape

@@ -39,17 +39,22 @@ public final class Parameter {
   public internal(set) var gradients: UnsafeMutablePointer<Float>
   /// Offset in both arenas, a multiple of 16 values.
   public internal(set) var offset = 0
+  /// Whether its layer's backward may keep factors instead of the gradient: the weights of a linear layer.
+  let mayKeepFactors: Bool
+  /// Where they are kept; nil: the gradient is written out.
+  public internal(set) var factors: GradientFactors?
 
   /// A parameter without memory yet.
   public init(
     _ name: String, shape: [Int], layout: ParameterLayout = .plain, learningRateMultiplier: Float = 1,
-    weightDecayMultiplier: Float = 1
+    weightDecayMultiplier: Float = 1, mayKeepFactors: Bool = false
   ) {
     self.name = name
     self.shape = shape
     self.layout = layout
     self.learningRateMultiplier = learningRateMultiplier
     self.weightDecayMultiplier = weightDecayMultiplier
+    self.mayKeepFactors = mayKeepFactors
     self.values = UnsafeMutablePointer(bitPattern: MemoryLayout<Float>.alignment)!
     self.gradients = self.values
   }
@@ -68,6 +73,12 @@ public final class Parameter {
     case .expandedGroups(let groups):
       return padded(shape[0]) * padded(shape[1] * groups) * shape[2] * shape[3]
     }
+  }
+
+  /// Floats for the factors of its gradient over `images`; 0 if it has none.
+  func factorCount(images: Int) -> Int {
+    guard mayKeepFactors && images > 0 else { return 0 }
+    return GradientFactors.count(inputs: shape[1], outputs: shape[0], images: images)
   }
 
   /// Offset in the parameter's memory of the value whose canonical index is `index`.

@@ -15,10 +15,11 @@ public final class ParameterStore {
   private let gradientArena: UnsafeMutablePointer<Float>
   private let ownedValues: AlignedBuffer<Float>
   private let ownedGradients: AlignedBuffer<Float>
+  private let ownedFactors: AlignedBuffer<Float>
 
   /// Lays out `parameters` and gives them memory, all zero.
   /// - Parameter arenas: the memory, for instance in a window that ranks of a node share; by default the store's own.
-  public init(_ parameters: [Parameter], arenas: ParameterArenas.Provider? = nil) {
+  public init(_ parameters: [Parameter], arenas: ParameterArenas.Source = ParameterArenas.Source()) {
     var names: Set<String> = []
     var offset = 0
     for parameter in parameters {
@@ -28,7 +29,10 @@ public final class ParameterStore {
     }
     self.parameters = parameters
     count = offset
-    let given = arenas?(count)
+    let factorCounts = parameters.map { $0.factorCount(images: arenas.factorImages) }
+    let factorCount = factorCounts.reduce(0, +)
+    let given = arenas.allocate?(count, factorCount)
+    ownedFactors = AlignedBuffer(count: given == nil ? factorCount : 0)
     ownedValues = AlignedBuffer(count: given == nil ? count : 0)
     ownedGradients = AlignedBuffer(count: given == nil ? count : 0)
     valueArena = given?.values ?? ownedValues.pointer
@@ -37,6 +41,12 @@ public final class ParameterStore {
     for parameter in parameters {
       parameter.values = valueArena + parameter.offset
       parameter.gradients = gradientArena + parameter.offset
+    }
+    guard factorCount > 0, var memory = given == nil ? ownedFactors.pointer : given?.factors else { return }
+    for (parameter, count) in zip(parameters, factorCounts) where count > 0 {
+      parameter.factors = GradientFactors(
+        inputs: parameter.shape[1], outputs: parameter.shape[0], images: arenas.factorImages, memory: memory)
+      memory += count
     }
   }
 
@@ -52,6 +62,12 @@ public final class ParameterStore {
 
   /// Learned values, without padding: the count that papers state.
   public var parameterCount: Int { parameters.reduce(0) { $0 + $1.count } }
+
+  /// What an update by one rank reads and writes: values and velocities both ways, and the gradients that are written out.
+  public var updateBytes: Int {
+    let written = parameters.reduce(0) { $0 + ($1.factors == nil ? $1.storedCount : 0) }
+    return MemoryLayout<Float>.stride * (4 * count + written)
+  }
 
   /// Sets all gradients to zero.
   public func zeroGradients() { gradients.update(repeating: 0) }

@@ -33,6 +33,9 @@ public final class StepContext {
   /// Whether backward adds to what the gradients hold, or sets them. False in the first part of an optimiser step: a layer
   /// that `overwritesGradients` then writes each gradient once, and reads none; all others find zeros to add to.
   public var addsToGradients = true
+  /// Whether backward keeps the factors of gradients for the update, where there is room for them, or writes the gradients
+  /// for others to look at.
+  public var keepsFactors = true
   /// Per local image, its place in the global order of the epoch: the name of its dropout stream.
   public var sampleKeys: [UInt64] = []
   /// Per local image, its class: 0..<categories. In single-category training 0 is the category, 1 everything else.

@@ -82,9 +82,12 @@ public final class Benchmark {
     let size = configuration.imageSize ?? architecture.imageSize
     let gradients = communicator.gradientExchange(configuration.reduction, configuration.gradientExchange)
     let network = architecture.build(
-      configuration.networkOptions(outputs: classes), arenas: gradients.arenas)
+      configuration.networkOptions(outputs: classes),
+      arenas: gradients.arenas(factorImages: configuration.factorImages))
     try gradients.requireRoute()
     network.store.initialize(seed: configuration.seed)
+    // Ranks of a node may share the values: nobody goes on while another still sets them.
+    try communicator.barrier()
     network.recomputation = configuration.recompute
     let context = StepContext(
       exchange: communicator.size > 1 ? RankStatistics(communicator) : LocalStatistics())
@@ -141,7 +144,7 @@ public final class Benchmark {
       profile: limits.map {
         StepProfile(
           timer.rows, handOver: timer.handOver, reports.map(\.times), limits: $0,
-          parameterCount: step.network.store.count)
+          updateBytes: step.network.store.updateBytes)
       }, plannedMemory: step.network.memorySummary)
   }
 }

@@ -41,10 +41,13 @@ final class BreakdownDiagnosis: LayerObserver {
   /// The first place at which this rank's own pass is not finite.
   private func locate(_ batch: Batch) -> String? {
     let exchange = context.exchange
+    let keepsFactors = context.keepsFactors
     context.exchange = LocalStatistics()
+    context.keepsFactors = false
     network.observer = self
     defer {
       context.exchange = exchange
+      context.keepsFactors = keepsFactors
       network.observer = nil
     }
     do {

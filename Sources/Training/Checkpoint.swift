@@ -2,6 +2,7 @@ import Datasets
 import Foundation
 import Glibc
 import Networks
+import Weights
 
 /// A directory that holds a training run at one step.
 ///
@@ -23,7 +24,10 @@ public struct Checkpoint: Sendable {
   private static let optimizerFile = "optimizer.safetensors"
   private static let stateFile = "state.json"
   private static let checksumFile = "CHECKSUMS"
-  private static let meanName = "preprocessing.mean"
+  private static let meanName = WeightsFile.meanName
+
+  /// The file of the weights and running statistics.
+  var modelPath: String { directory + "/" + Self.modelFile }
 
   // MARK: reading
 
@@ -88,7 +92,7 @@ public struct Checkpoint: Sendable {
       }
       let path = directory + "/" + file
       let actual: String
-      do throws(CheckpointError) { actual = try ChecksummedFile.checksum(of: path) } catch {
+      do throws(WeightsError) { actual = try ChecksummedFile.checksum(of: path) } catch {
         throw .damaged(path: path, reason: "the file is missing or unreadable")
       }
       guard actual == checksum else {
@@ -114,11 +118,21 @@ public struct Checkpoint: Sendable {
       var state = try JSONDecoder().decode(CheckpointState.self, from: current)
       let reader = try SafeTensors.Reader(path: directory + "/" + Self.modelFile)
       if reader.tensors[Self.meanName] != nil { state.preprocessing.mean = try reader.floats(Self.meanName) }
+      try state.requireSense(path: statePath)
       self.state = state
-    } catch let error as CheckpointError {
-      throw error
+    } catch let error as WeightsError {
+      throw CheckpointError(error)
     } catch {
       throw .damaged(path: statePath, reason: "\(error)")
+    }
+  }
+
+  /// The configuration with the network that it names.
+  ///
+  /// - Throws: `CheckpointError.mismatch` if this program does not know the network, or cannot build it so.
+  func resolvedConfiguration() throws(CheckpointError) -> (TrainingConfiguration, Architecture) {
+    do throws(ConfigurationError) { return try state.configuration.resolved() } catch {
+      throw .mismatch(path: directory, reason: "\(error)")
     }
   }
 
@@ -129,7 +143,7 @@ public struct Checkpoint: Sendable {
   public func restore(_ network: Network, velocities: UnsafeMutableBufferPointer<Float>?)
     throws(CheckpointError)
   {
-    let model = try SafeTensors.Reader(path: directory + "/" + Self.modelFile)
+    let model = try Self.openArrays(directory + "/" + Self.modelFile)
     try Self.requireEqualNames(
       model.tensors.keys.filter { $0 != Self.meanName },
       network.store.parameters.map(\.name) + network.states.map(\.name), path: directory)
@@ -137,13 +151,17 @@ public struct Checkpoint: Sendable {
       try requireShape(model, parameter.name, parameter.shape, Self.modelFile)
     }
     for state in network.states { try requireShape(model, state.name, state.shape, Self.modelFile) }
-    for parameter in network.store.parameters { parameter.importValues(try model.floats(parameter.name)) }
-    for state in network.states { _ = state.values.update(fromContentsOf: try model.doubles(state.name)) }
+    try CheckpointError.rethrown { () throws(WeightsError) in
+      for parameter in network.store.parameters { parameter.importValues(try model.floats(parameter.name)) }
+      for state in network.states { _ = state.values.update(fromContentsOf: try model.doubles(state.name)) }
+    }
     guard let velocities else { return }
-    let optimizer = try SafeTensors.Reader(path: directory + "/" + Self.optimizerFile)
+    let optimizer = try Self.openArrays(directory + "/" + Self.optimizerFile)
     for parameter in network.store.parameters {
       try requireShape(optimizer, parameter.name, parameter.shape, Self.optimizerFile)
-      let canonical = try optimizer.floats(parameter.name)
+      let canonical = try CheckpointError.rethrown { () throws(WeightsError) in
+        try optimizer.floats(parameter.name)
+      }
       parameter.stored(from: canonical, into: velocities.baseAddress! + parameter.offset)
     }
   }
@@ -159,6 +177,20 @@ public struct Checkpoint: Sendable {
       throw .mismatch(
         path: directory,
         reason: "it was trained on data with the fingerprint \(state.dataFingerprint), these have \(found)")
+    }
+  }
+
+  private static func openArrays(_ path: String) throws(CheckpointError) -> SafeTensors.Reader {
+    try CheckpointError.rethrown { () throws(WeightsError) in try SafeTensors.Reader(path: path) }
+  }
+
+  private static func writeArrays(
+    _ entries: [SafeTensors.Entry], _ metadata: [String: String], _ path: String
+  )
+    throws(CheckpointError) -> String
+  {
+    try CheckpointError.rethrown { () throws(WeightsError) in
+      try SafeTensors.write(entries, metadata: metadata, to: path)
     }
   }
 
@@ -258,8 +290,9 @@ public struct Checkpoint: Sendable {
       SafeTensors.Entry(meanName, .float32, shape: [mean.count]) { bytes in
         mean.withUnsafeBytes { bytes.copyMemory(from: $0) }
       })
-    let metadata = ["format": "icnn", "network": state.configuration.network, "step": String(state.step)]
-    let modelChecksum = try SafeTensors.write(entries, metadata: metadata, to: folder + "/" + modelFile)
+    var metadata = ["format": "icnn", "network": state.configuration.network, "step": String(state.step)]
+    metadata.merge(state.preprocessing.metadata(includesPixelMean: false)) { $1 }
+    let modelChecksum = try writeArrays(entries, metadata, folder + "/" + modelFile)
 
     let momentum = network.store.parameters.map { parameter in
       SafeTensors.Entry(parameter.name, .float32, shape: parameter.shape) {
@@ -268,8 +301,7 @@ public struct Checkpoint: Sendable {
           into: $0.baseAddress!.assumingMemoryBound(to: Float.self))
       }
     }
-    let optimizerChecksum = try SafeTensors.write(
-      momentum, metadata: metadata, to: folder + "/" + optimizerFile)
+    let optimizerChecksum = try writeArrays(momentum, metadata, folder + "/" + optimizerFile)
 
     var stateWithoutMean = state
     stateWithoutMean.preprocessing.mean = []
@@ -291,9 +323,11 @@ public struct Checkpoint: Sendable {
   }
 
   private static func writeFile(_ bytes: [UInt8], to path: String) throws(CheckpointError) -> String {
-    var file = try ChecksummedFile(path: path)
-    try file.append(bytes)
-    return try file.close()
+    try CheckpointError.rethrown { () throws(WeightsError) in
+      var file = try ChecksummedFile(path: path)
+      try file.append(bytes)
+      return try file.close()
+    }
   }
 
   /// Syncs the directory, gives it its final name, syncs the folder. An older directory of that name (a damaged

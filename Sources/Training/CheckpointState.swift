@@ -62,4 +62,30 @@ public struct CheckpointState: Codable, Equatable, Sendable {
     self.dataFingerprint = dataFingerprint
     self.validationAccuracy = validationAccuracy
   }
+
+  /// Refuses what no training writes, so that nobody builds a network or an image of it.
+  ///
+  /// - Throws: `CheckpointError.damaged`.
+  func requireSense(path: String) throws(CheckpointError) {
+    func require(_ holds: Bool, _ what: String) throws(CheckpointError) {
+      if !holds { throw .damaged(path: path, reason: what) }
+    }
+    do throws(ConfigurationError) { try configuration.validate(ranks: 1) } catch {
+      throw .damaged(path: path, reason: "\(error)")
+    }
+    try require(step >= 0 && epoch >= 1 && stepInEpoch >= 0, "its position is step \(step) of epoch \(epoch)")
+    let labels = classNames.count
+    try require(
+      (2...65_536).contains(labels) && (outputs == labels || (outputs == 1 && labels == 2)),
+      "it has \(outputs) outputs for \(labels) classes")
+    let size = preprocessing.imageSize
+    try require(
+      (1...4096).contains(size) && size == configuration.imageSize ?? size,
+      "its images have \(size) pixels, those of its configuration \(configuration.imageSize ?? 0)")
+    let count = preprocessing.meanKind == .pixel ? size * size * 3 : 3
+    try require(
+      preprocessing.mean.count == count && preprocessing.scale.count == 3
+        && (preprocessing.mean + preprocessing.scale).allSatisfy(\.isFinite),
+      "its preprocessing has \(preprocessing.mean.count) means and \(preprocessing.scale.count) factors")
+  }
 }

@@ -17,6 +17,7 @@ extension TrainingConfiguration {
         source: "options", option: "image-size",
         reason: "\(size) pixels; \(network) needs at least \(architecture.smallestImageSize)")
     }
+    try requireWidths(of: architecture)
     result.imageSize = size
     result.learningRate = learningRate ?? architecture.learningRate
     result.weightDecay = weightDecay ?? architecture.weightDecay
@@ -26,6 +27,21 @@ extension TrainingConfiguration {
     result.colorJitter = colorJitter ?? architecture.colorJitter
     if positiveClass != nil { result.loss = .logistic }
     return (result, architecture)
+  }
+
+  /// Widths are of layers that are there, and divide into the groups of the convolutions around them.
+  private func requireWidths(of architecture: Architecture) throws(ConfigurationError) {
+    guard let widths else { return }
+    let parameters = architecture.layers(NetworkOptions(outputs: 2)).layers.flatMap(\.parameters)
+    let names = Set(parameters.map(\.name))
+    if let stranger = widths.keys.sorted().first(where: { !names.contains($0 + ".weight") }) {
+      throw .invalid(source: "options", option: "widths", reason: "\(network) has no layer '\(stranger)'")
+    }
+    if let layer = architecture.indivisibleLayer(widths: widths) {
+      throw .invalid(
+        source: "options", option: "widths",
+        reason: "\(layer): \(widths[layer] ?? 0) channels do not divide into groups")
+    }
   }
 
   /// The same with the default of the filter loss's warm-up filled in, which depends on the number of training images.
@@ -38,9 +54,15 @@ extension TrainingConfiguration {
     return result
   }
 
+  /// Images of a step whose factors are kept instead of gradients; 0 where that does not pay or where parts are added up.
+  var factorImages: Int {
+    accumulate == 1 && batchSize <= GradientFactors.largestBatch ? batchSize : 0
+  }
+
   /// What the network is built for.
   public func networkOptions(outputs: Int) -> NetworkOptions {
     var options = NetworkOptions(outputs: outputs, imageSize: imageSize)
+    options.widths = widths ?? [:]
     options.startsFromPretrained = initialWeights != nil
     options.dropout = dropout.map { Float($0) }
     options.synchronizedBatchNormalization = batchNorm == .global
@@ -90,6 +112,7 @@ extension TrainingConfiguration {
       ("interpretable", "\(before.interpretable)", "\(interpretable)"),
       ("positive-class", before.positiveClass ?? "none", positiveClass ?? "none"),
       ("loss", before.loss.rawValue, loss.rawValue),
+      ("widths", Self.text(before.widths), Self.text(widths)),
       ("image-size", "\(before.imageSize ?? 0)", "\(imageSize ?? 0)"),
       ("formulation", before.formulation.rawValue, formulation.rawValue),
       ("filter-loss", hasForm ? before.filterLoss.rawValue : "", hasForm ? filterLoss.rawValue : ""),
@@ -104,5 +127,9 @@ extension TrainingConfiguration {
     for (name, old, new) in fields where old != new {
       throw .mismatch(path: path, reason: "\(name) was \(old) and is now \(new)")
     }
+  }
+
+  private static func text(_ widths: [String: Int]?) -> String {
+    (widths ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }.joined(separator: ", ")
   }
 }

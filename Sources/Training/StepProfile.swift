@@ -89,10 +89,10 @@ public struct StepProfile: Codable, Sendable, CustomStringConvertible {
   ///
   /// - Parameters:
   ///   - handOver: seconds per step between the backward passes of the layers.
-  ///   - parameterCount: values in the arena of the parameters; the update reads three arenas and writes two.
+  ///   - updateBytes: what the update reads and writes.
   init(
     _ layerTimes: [LayerTimer.Row], handOver: [Double], _ times: [StepTimes], limits: MachineLimits,
-    parameterCount: Int
+    updateBytes: Int
   ) {
     let rows = layerTimes.map { row in
       (row, forward: median(row.forward), backward: median(row.backward))
@@ -132,7 +132,7 @@ public struct StepProfile: Codable, Sendable, CustomStringConvertible {
         share: (forward + backward) / total)
     }
     let outside = [
-      ("update", update, 20 * Double(parameterCount)), ("communication", communication, 0),
+      ("update", update, Double(updateBytes)), ("communication", communication, 0),
       ("other", max(other, 0), 0),
     ]
     for (kind, seconds, bytes) in outside {

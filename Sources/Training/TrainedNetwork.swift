@@ -16,10 +16,10 @@ public struct TrainedNetwork {
 
   /// Opens a checkpoint directory, or the newest valid checkpoint of a run.
   ///
-  /// - Throws: `CheckpointError`, or `ConfigurationError` for a network this program does not know.
+  /// - Throws: `CheckpointError`.
   public init(_ path: String, onDamaged: (CheckpointError) -> Void = { _ in }) throws {
     let checkpoint = try Checkpoint.open(path, onDamaged: onDamaged)
-    let (configuration, architecture) = try checkpoint.state.configuration.resolved()
+    let (configuration, architecture) = try checkpoint.resolvedConfiguration()
     network = architecture.build(configuration.networkOptions(outputs: checkpoint.state.outputs))
     try checkpoint.restore(network, velocities: nil)
     state = checkpoint.state

@@ -14,9 +14,11 @@ extension Trainer {
     loader.start(epoch: 1)
     if checkGradients { try verifyGradients() }
     network.observer = inspector
+    step.context.keepsFactors = false
     network.fuseRectifiers(false)
     defer {
       network.observer = nil
+      step.context.keepsFactors = true
       network.fuseRectifiers()
     }
     for _ in 0..<min(steps, totalSteps) {

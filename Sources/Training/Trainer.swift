@@ -3,6 +3,7 @@ import Datasets
 import Foundation
 import Networks
 import Tensors
+import Weights
 
 /// A whole training run: data, network, epochs, validation, checkpoints, resume. The same lines on every rank.
 public final class Trainer {
@@ -51,25 +52,28 @@ public final class Trainer {
     _ requested: TrainingConfiguration, output: String, resume: Bool, _ communicator: any Communicator,
     _ console: Console
   ) throws {
-    let (configuration, architecture) = try onAllRanks(communicator) {
+    let (resolved, architecture) = try onAllRanks(communicator) {
       try requested.validate(ranks: communicator.size)
       return try requested.resolved()
     }
     try communicator.agree(on: [
       AgreementField("version", Version.current),
-      AgreementField("configuration", configuration.yaml()),
+      AgreementField("configuration", resolved.yaml()),
     ])
     let (run, checkpoint) = try onAllRanks(communicator) { () throws -> (RunFolder?, Checkpoint?) in
       guard communicator.rank == 0 else { return (nil, nil) }
       let run = try RunFolder(output, resume: resume)
       guard resume else { return (run, nil) }
-      let checkpoint = try Checkpoint.newest(in: run.checkpoints) { console.warning("passed over: \($0)") }
+      return (run, try Checkpoint.newest(in: run.checkpoints) { console.warning("passed over: \($0)") })
+    }
+    let start = try StartingPoint(resolved, architecture, checkpoint, communicator)
+    let configuration = start.configuration
+    try onAllRanks(communicator) {
       if let checkpoint { try configuration.requireContinuation(of: checkpoint.state, checkpoint.directory) }
-      return (run, checkpoint)
     }
     data = try TrainingData(
       configuration, imageSize: configuration.imageSize ?? architecture.imageSize,
-      known: checkpoint?.state.preprocessing, communicator, console)
+      known: start.preprocessing, communicator, console)
     self.run = run
     self.configuration = configuration.withFilterLossWarmup(trainingImages: data.task.training.count)
     self.communicator = communicator
@@ -77,9 +81,12 @@ public final class Trainer {
 
     gradients = communicator.gradientExchange(configuration.reduction, configuration.gradientExchange)
     let network = architecture.build(
-      self.configuration.networkOptions(outputs: data.task.outputs), arenas: gradients.arenas)
+      self.configuration.networkOptions(outputs: data.task.outputs),
+      arenas: gradients.arenas(factorImages: configuration.factorImages))
     try gradients.requireRoute()
     network.store.initialize(seed: configuration.seed)
+    // Ranks of a node may share the values: nobody goes on while another still sets them.
+    try communicator.barrier()
     network.recomputation = configuration.recompute
     let exchange: any StatisticsExchange =
       communicator.size > 1 ? RankStatistics(communicator) : LocalStatistics()
@@ -108,7 +115,8 @@ public final class Trainer {
       TensorBoardWriter(folder: $0.path, firstStep: (checkpoint?.state.step ?? 0) + 1) { console.warning($0) }
     }
 
-    try restore(checkpoint)
+    try restore(checkpoint, start.weights)
+    if let notice = start.notice { console.line(notice) }
     try requireAgreement()
     try onAllRanks(communicator) { try run?.write(self.configuration) }
     announce(checkpoint)
@@ -251,8 +259,7 @@ public final class Trainer {
   }
 
   /// Rank 0 reads the checkpoint or the initial weights; everybody gets the same bits.
-  private func restore(_ checkpoint: Checkpoint?) throws {
-    let weights = checkpoint == nil ? configuration.initialWeights : nil
+  private func restore(_ checkpoint: Checkpoint?, _ weights: WeightsFile?) throws {
     let report = try onAllRanks(communicator) { () throws -> InitialWeights.Report? in
       guard communicator.rank == 0 else { return nil }
       if let checkpoint {

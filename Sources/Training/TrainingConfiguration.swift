@@ -19,6 +19,9 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
   /// How strongly the paper's filter loss acts: scores of scaled maps and a share of the task gradient, the paper's λ
   /// and activations to the letter, or not at all (masks only).
   public enum FilterLossForm: String, Codable, Sendable, CaseIterable { case scaled, literal, off }
+  /// How images become inputs: as the initial weights were trained, where that is known, or as measured over the training
+  /// images.
+  public enum PreprocessingSource: String, Codable, Sendable, CaseIterable { case weights, measured }
   /// How convolutions are computed: the fastest way, or the sum itself without Winograd's transforms.
   public enum ConvolutionMode: String, Codable, Sendable, CaseIterable { case auto, exact }
 
@@ -36,8 +39,11 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
   public var loss = LossName.softmax
   /// Side of the square network input, in pixels; nil: the network's own.
   public var imageSize: Int?
-  /// Safetensors file whose layers are loaded where name and shape match.
+  /// Safetensors, PyTorch or MatConvNet file, or a checkpoint, whose layers are loaded where name and shape match.
   public var initialWeights: String?
+  /// Output channels of hidden layers by name, where they are not the published ones. Initial weights of a narrower or
+  /// wider network set it.
+  public var widths: [String: Int]?
 
   // MARK: the filter loss
 
@@ -96,7 +102,9 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
 
   // MARK: data
 
-  /// What is subtracted from the images.
+  /// How images become inputs; nil: as the initial weights say, measured if there are none or they do not tell.
+  public var preprocessing: PreprocessingSource?
+  /// What is subtracted from the images, if that is measured.
   public var mean = Preprocessing.MeanKind.pixel
   /// Random horizontal flips.
   public var flip = true
@@ -138,6 +146,7 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
     case loss
     case imageSize = "image-size"
     case initialWeights = "initial-weights"
+    case widths
     case formulation
     case filterLoss = "filter-loss"
     case scoreScale = "score-scale"
@@ -160,7 +169,7 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
     case dropout
     case batchNorm = "batch-norm"
     case convolution
-    case mean, flip
+    case preprocessing, mean, flip
     case cropMargin = "crop-margin"
     case scaleJitter = "scale-jitter"
     case colorJitter = "color-jitter"
@@ -259,6 +268,9 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
     try require(
       filterLoss != .scaled || formulation != .paper || (filterLossWeight ?? 0) == 0, .filterLossWeight,
       "it scales the literal form (filter-loss: literal); the scaled form has filter-gradient-share")
+    try require(
+      (widths ?? [:]).values.allSatisfy { (1...65_536).contains($0) }, .widths, "a width is outside 1...65536"
+    )
     try require(scoreScale > 0 && scoreScale <= 1e6, .scoreScale, "\(scoreScale) is outside (0, 1e6]")
     try require(
       filterGradientShare >= 0 && filterGradientShare <= 1e6, .filterGradientShare,

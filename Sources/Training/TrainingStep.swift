@@ -69,7 +69,7 @@ public final class TrainingStep {
     var report = try totals.finish(context, learningRate: learningRate)
     times.communication = watch.lap()
     guard report.loss.isFinite,
-      try reducer.finishUpdate(succeeded: optimizer.update(learningRate: Float(learningRate)) == nil)
+      try reducer.finishUpdate(succeeded: update(learningRate, isWhole: partCount == 1))
     else {
       throw try BreakdownDiagnosis(network, loss, context).failure(batch, communicator)
     }
@@ -77,5 +77,12 @@ public final class TrainingStep {
     report.times = times
     context.step += 1
     return report
+  }
+
+  /// Returns whether this rank's part of the gradients was finite. Factors hold the images of one part.
+  private func update(_ learningRate: Double, isWhole: Bool) -> Bool {
+    optimizer.update(
+      learningRate: Float(learningRate),
+      factorImages: context.keepsFactors && isWhole ? context.globalBatchSize : nil) == nil
   }
 }

@@ -7,7 +7,8 @@ import Training
 /// `icnn data …`.
 struct DataCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "data", abstract: "Make data sets.", subcommands: [SynthesizeCommand.self])
+    commandName: "data", abstract: "Make and import data sets.",
+    subcommands: [ImportCommand.self, SynthesizeCommand.self])
 }
 
 /// `icnn data synthesize`.

@@ -119,10 +119,10 @@ struct Diagnosis: Encodable {
     add(
       "shared window",
       free.map { "\(folder.path), \($0.fixed(1)) GB free" } ?? "none: \(folder.path) is unfit")
-    // Two copies of vgg16's gradients and some room.
-    if (free ?? 0) < 1.2 {
+    // vgg16's values, velocities and gradients of two ranks.
+    if (free ?? 0) < 2.3 {
       warnings.append(
-        "less than 1.2 GB are free in \(folder.path): ranks of large networks add up gradients by all-reduce, not in a "
+        "less than 2.3 GB are free in \(folder.path): ranks of large networks add up gradients by all-reduce, not in a "
           + "shared window (containers: --shm-size)")
     }
   }

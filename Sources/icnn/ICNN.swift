@@ -20,7 +20,7 @@ struct ICNN: ParsableCommand {
     version: Version.current,
     subcommands: [
       TrainCommand.self, EvaluateCommand.self, PredictCommand.self, ReportCommand.self, InfoCommand.self,
-      DoctorCommand.self,
+      DoctorCommand.self, WeightsCommand.self,
       BenchCommand.self, DataCommand.self, DemoCommand.self, LaunchCommand.self,
     ])
 

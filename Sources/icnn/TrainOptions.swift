@@ -9,6 +9,7 @@ extension InterpretableOptions.FilterGradient: ExpressibleByArgument {}
 extension InterpretableOptions.MaskScale: ExpressibleByArgument {}
 extension InterpretableOptions.Normalizer: ExpressibleByArgument {}
 extension TrainingConfiguration.FilterLossForm: ExpressibleByArgument {}
+extension TrainingConfiguration.PreprocessingSource: ExpressibleByArgument {}
 extension TrainingConfiguration.Schedule: ExpressibleByArgument {}
 extension TrainingConfiguration.BatchNormalizationScope: ExpressibleByArgument {}
 extension TrainingConfiguration.ConvolutionMode: ExpressibleByArgument {}
@@ -24,7 +25,8 @@ struct TrainOptions: ParsableArguments {
 
   @Option(help: ArgumentHelp("Data set: DIR/images/CLASS/FILE.jpg or DIR/CLASS/FILE.jpg.", valueName: "dir"))
   var data: String?
-  @Option(help: "alexnet, vgg-m, vgg-s, vgg16, resnet18, resnet50 or compact. (default: compact)")
+  @Option(
+    help: "alexnet, caffe-alexnet, vgg-m, vgg-s, vgg16, resnet18, resnet50 or compact. (default: compact)")
   var network: String?
   @Flag(inversion: .prefixedNo, help: "Masks and filter loss. (default: --interpretable)") var interpretable:
     Bool?
@@ -35,8 +37,14 @@ struct TrainOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp("Side of the square input, in pixels. (default: the network's own)", valueName: "n"))
   var imageSize: Int?
-  @Option(help: ArgumentHelp("Safetensors file; layers are matched by name and shape.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp(
+      "Safetensors, PyTorch or MatConvNet file, or a checkpoint; layers are matched by name and shape.",
+      valueName: "file"))
   var initialWeights: String?
+  @Option(
+    help: "How images become inputs: as the initial weights say (weights) or measured. (default: weights)")
+  var preprocessing: TrainingConfiguration.PreprocessingSource?
 
   @Option(help: "paper (equations of CVPR 2018), released (the authors' code) or corrected. (default: paper)")
   var formulation: InterpretableOptions.Formulation?
@@ -122,6 +130,7 @@ struct TrainOptions: ParsableArguments {
     set(&c.loss, loss)
     set(&c.imageSize, imageSize)
     set(&c.initialWeights, initialWeights)
+    set(&c.preprocessing, preprocessing)
     set(&c.formulation, formulation)
     set(&c.filterLoss, filterLoss)
     set(&c.scoreScale, scoreScale)

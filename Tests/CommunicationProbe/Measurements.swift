@@ -106,17 +106,13 @@ extension ProbeGradients {
         weightDecayMultiplier: 1)
     ]
     let arenas = (share?.gradients ?? [values.baseAddress!]).map { UnsafePointer<Float>?($0) }
-    let replicas = (share?.otherValues ?? []).map { UnsafeMutablePointer<Float>?($0) }
     piece.withUnsafeBufferPointer { piece in
       arenas.withUnsafeBufferPointer { arenas in
-        replicas.withUnsafeBufferPointer { replicas in
-          var update = ck_update_t(
-            ranges: piece.baseAddress, rangeCount: 1, values: parameters.baseAddress,
-            velocities: velocities.baseAddress, gradients: arenas.baseAddress,
-            gradientCount: Int64(arenas.count), replicas: replicas.baseAddress,
-            replicaCount: Int64(replicas.count))
-          _ = ck_momentum_update(&update, 0.1, 0.9, 5e-4)
-        }
+        var update = ck_update_t(
+          ranges: piece.baseAddress, rangeCount: 1, values: parameters.baseAddress,
+          velocities: velocities.baseAddress, gradients: arenas.baseAddress,
+          gradientCount: Int64(arenas.count))
+        _ = ck_momentum_update(&update, 0.1, 0.9, 5e-4)
       }
     }
   }

@@ -54,7 +54,7 @@ import Testing
         loader.recycle(batch)
       }
     }
-    #expect(!network.fusesRectifiers)
+    #expect(network.fusesRectifiers, "as it was before")
     return try json(metrics)
   }
 

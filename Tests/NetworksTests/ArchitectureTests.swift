@@ -9,8 +9,8 @@ import Testing
   @Test(
     "published parameter counts",
     arguments: [
-      ("alexnet", 61_100_840), ("vgg16", 138_357_544), ("vgg-m", 102_908_520), ("vgg-s", 102_908_520),
-      ("resnet18", 11_689_512), ("resnet50", 25_557_032),
+      ("alexnet", 61_100_840), ("caffe-alexnet", 60_965_224), ("vgg16", 138_357_544), ("vgg-m", 102_908_520),
+      ("vgg-s", 102_908_520), ("resnet18", 11_689_512), ("resnet50", 25_557_032),
     ])
   func parameterCount(name: String, count: Int) throws {
     let architecture = try #require(Architecture.named(name))
@@ -22,7 +22,8 @@ import Testing
   @Test(
     "maps at the masks, and the cost of the new layer",
     arguments: [
-      ("alexnet", 13, 256), ("vgg-m", 13, 512), ("vgg-s", 17, 512), ("vgg16", 14, 512), ("compact", 12, 192),
+      ("alexnet", 13, 256), ("caffe-alexnet", 13, 256), ("vgg-m", 13, 512), ("vgg-s", 17, 512),
+      ("vgg16", 14, 512), ("compact", 12, 192),
     ])
   func masks(name: String, side: Int, filters: Int) throws {
     let architecture = try #require(Architecture.named(name))
@@ -49,6 +50,37 @@ import Testing
     #expect(
       builder.parameterCount - ordinary.parameterCount
         == 9 * 512 * (inputs + 512) + 4 * 512 - fewerInputs)
+  }
+
+  @Test("layers of other widths, no multiples of 16, keep their channels and zeros between them")
+  func widths() throws {
+    var options = NetworkOptions(outputs: 3, imageSize: 67, interpretable: InterpretableOptions())
+    options.widths = ["conv1": 6, "conv2": 20, "conv3": 24, "conv4": 24, "conv5": 18, "fc6": 10, "fc7": 33]
+    let network = Architecture.caffeAlexNet.build(options)
+    #expect(network.store.parameter(named: "conv2.weight")?.shape == [20, 3, 5, 5])
+    #expect(network.store.parameter(named: "interpretable.0.weight")?.shape == [18, 18, 3, 3])
+    #expect(network.store.parameter(named: "fc8.weight")?.shape == [3, 33])
+    network.store.initialize(seed: 1)
+    let context = StepContext()
+    context.categoryCount = 3
+    context.labelShares = [0.3, 0.3, 0.4]
+    context.globalBatchSize = 2
+    context.sampleKeys = [0, 1]
+    context.categories = [0, 1]
+    context.signs = [1, -1, -1, -1, 1, -1]
+    let images = Tensor(Shape(batch: 2, channels: 3, height: 67, width: 67), .interleaved)
+    var random = RandomSource(seed: 2, purpose: .test)
+    for index in 0..<images.count { images.pointer[index] = random.uniform(-1, 1) }
+    let result = SoftmaxCrossEntropy().evaluate(try network.forward(images, context), context)
+    try network.backward(try #require(result.gradient), context) { _ in }
+    #expect(MomentumSGD(network.store).update(learningRate: 0.01) == nil)
+    for parameter in network.store.parameters {
+      #expect(parameter.exportGradients().contains { $0 != 0 }, "\(parameter.name)")
+      // What is exported and imported again is all there is: places between the channels stayed zero.
+      let before = Array(UnsafeBufferPointer(start: parameter.values, count: parameter.storedCount))
+      parameter.importValues(parameter.exportValues())
+      #expect(Array(UnsafeBufferPointer(start: parameter.values, count: parameter.storedCount)) == before)
+    }
   }
 
   @Test(

@@ -86,12 +86,12 @@ import Testing
   }
 
   @Test(
-    "ranks that share an update end with the bits of one that does it alone, in all replicas",
+    "ranks that share an update end with the bits of one that does it alone, in shared values",
     arguments: 1...4)
   func shares(ranks: Int) {
     // Lengths that the ranks' shares cut in the middle of parameters, blocks and vectors.
     let shapes = [[300, 70], [7], [4096], [5001]]
-    func makeStore(_ arenas: ParameterArenas.Provider? = nil) -> ParameterStore {
+    func makeStore(_ arenas: ParameterArenas.Source = ParameterArenas.Source()) -> ParameterStore {
       let store = ParameterStore(
         shapes.enumerated().map {
           Parameter("p\($0)", shape: $1, learningRateMultiplier: Float($0 + 1), weightDecayMultiplier: 0.5)
@@ -117,9 +117,13 @@ import Testing
     }
     let alone = makeStore()
     let one = MomentumSGD(alone, momentum: 0.9, weightDecay: 0.01)
+    let values = arena(alone.count)
     let velocities = arena(alone.count)
     let stores = (0..<ranks).map { _ in
-      makeStore { ParameterArenas(values: arena($0), gradients: arena($0), velocities: velocities) }
+      makeStore(
+        ParameterArenas.Source { count, _ in
+          ParameterArenas(values: values, gradients: arena(count), velocities: velocities)
+        })
     }
     let vectors = alone.count / 16
     let optimizers = stores.enumerated().map { rank, store in
@@ -127,8 +131,7 @@ import Testing
         store, momentum: 0.9, weightDecay: 0.01,
         share: UpdateShare(
           range: rank * vectors / ranks * 16..<(rank + 1) * vectors / ranks * 16,
-          gradients: stores.map { UnsafePointer($0.gradients.baseAddress) },
-          replicas: stores.indices.filter { $0 != rank }.map { stores[$0].values.baseAddress }))
+          gradients: stores.map { UnsafePointer($0.gradients.baseAddress) }))
     }
     for step in 1...2 {
       let all = (0..<ranks).map { gradients(alone, rank: $0, step: step) }
@@ -139,9 +142,7 @@ import Testing
       #expect(one.update(learningRate: 0.1) == nil)
       for optimizer in optimizers { #expect(optimizer.update(learningRate: 0.1) == nil) }
     }
-    for store in stores {
-      #expect(store.values.map(\.bitPattern) == alone.values.map(\.bitPattern))
-    }
+    #expect(stores[0].values.map(\.bitPattern) == alone.values.map(\.bitPattern))
     #expect(Array(UnsafeBufferPointer(start: velocities, count: alone.count)) == Array(one.velocities))
 
     // A gradient that is not finite is found by the rank whose share it lies in, and its surroundings stay.
@@ -152,9 +153,9 @@ import Testing
     #expect(found.dropLast().allSatisfy { $0 == nil } && found.last??.name == "p3")
     #expect(stores[0].values[last - 1] == before && stores[0].values.allSatisfy(\.isFinite))
     for store in stores {
-      store.values.baseAddress!.deallocate()
       store.gradients.baseAddress!.deallocate()
     }
+    values.deallocate()
     velocities.deallocate()
   }
 }

@@ -11,19 +11,24 @@ import Testing
   private struct Step: Sendable {
     var loss: Double
     var filtersPerCategory: [[Int]]
-    var gradients: [Float]
     var values: [Float]
-    var velocities: [Float]
+    /// Of the step before, and its own.
+    var before: [Float], velocities: [Float]
+    var momentum: Float
     var states: [[Double]]
 
-    init(_ trainer: Trainer, _ report: StepReport) {
+    init(_ trainer: Trainer, _ report: StepReport, before: [Float]) {
       loss = report.loss
       filtersPerCategory = report.filters.map(\.filtersPerCategory)
-      gradients = Array(trainer.network.store.gradients)
       values = Array(trainer.network.store.values)
       velocities = Array(trainer.step.optimizer.velocities)
+      self.before = before
+      momentum = trainer.step.optimizer.momentum
       states = trainer.network.states.map { Array($0.values) }
     }
+
+    /// What the step took from the velocities, weight decay included: some gradients are never written.
+    var gradients: [Float] { zip(velocities, before).map { momentum * $1 - $0 } }
 
     /// Makes the trainer go on as if it had taken this step.
     func restore(_ trainer: Trainer) {
@@ -54,9 +59,11 @@ import Testing
         let trainer = try Trainer(
           configuration, output: folder, resume: false, communicator, Console(isSpeaking: false))
         var steps: [Step] = []
+        var before = Array(trainer.step.optimizer.velocities)
         trainer.onStep = { report in
-          steps.append(Step(trainer, report))
+          steps.append(Step(trainer, report, before: before))
           if steps.count <= led.count { led[steps.count - 1].restore(trainer) }
+          before = Array(trainer.step.optimizer.velocities)
         }
         _ = try trainer.train()
         return steps

@@ -1,6 +1,7 @@
 import Foundation
 import Networks
 import Testing
+import Weights
 
 @testable import Training
 
@@ -27,7 +28,7 @@ import Testing
       // Five classes instead of three: the last layer does not fit, everything else does.
       let network = Self.network(outputs: 5, interpretable: true, seed: 9)
       let before = network.store.parameters.map { $0.exportValues() }
-      let report = try InitialWeights.load(path, into: network)
+      let report = try InitialWeights.load(WeightsFile(path: path), into: network)
       for (parameter, own) in zip(network.store.parameters, before) {
         let isFresh = parameter.name.hasPrefix("classifier.1.")
         #expect(report.fresh.contains(parameter.name) == isFresh)
@@ -72,13 +73,13 @@ import Testing
       _ = try SafeTensors.write(
         [SafeTensors.Entry("stranger", .float32, shape: [0]) { _ in }], metadata: [:], to: folder + "/other")
       let network = Self.network(outputs: 3, interpretable: false, seed: 1)
-      let mismatch = #expect(throws: CheckpointError.self) {
-        try InitialWeights.load(folder + "/other", into: network)
+      let mismatch = #expect(throws: WeightsError.self) {
+        try InitialWeights.load(WeightsFile(path: folder + "/other"), into: network)
       }
       #expect(mismatch?.exitCode == 65)
       #expect(mismatch?.description.contains("none of its 1 arrays fits compact") == true)
-      let missing = #expect(throws: CheckpointError.self) {
-        try InitialWeights.load(folder + "/none", into: network)
+      let missing = #expect(throws: WeightsError.self) {
+        try InitialWeights.load(WeightsFile(path: folder + "/none"), into: network)
       }
       #expect(missing?.exitCode == 66)
     }

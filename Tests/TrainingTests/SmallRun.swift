@@ -3,6 +3,7 @@ import Datasets
 import Foundation
 import Networks
 import Training
+import Weights
 
 /// A tiny data set, drawn once, and runs of a few steps on it in temporary folders.
 enum SmallRun {

@@ -25,7 +25,7 @@ import Testing
     var times = StepTimes()
     (times.forward, times.backward, times.communication, times.update) = (126e-6, 102e-6, 5e-6, 10e-6)
     return StepProfile(
-      rows, handOver: [2e-6, 2e-6, 2e-6], [times, times, times], limits: limits, parameterCount: 1000)
+      rows, handOver: [2e-6, 2e-6, 2e-6], [times, times, times], limits: limits, updateBytes: 20_000)
   }
 
   private static func isClose(_ a: Double?, _ b: Double) -> Bool {

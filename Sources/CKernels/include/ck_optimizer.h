@@ -21,9 +21,6 @@ typedef struct {
   /// At least one arena; their sum, added in this order, is the gradient.
   const float *const *gradients;
   int64_t gradientCount;
-  /// Arenas that receive the new values as well: those of other ranks.
-  float *const *replicas;
-  int64_t replicaCount;
 } ck_update_t;
 
 /// For every range, with r and d its factors and g the gradient: velocities = momentum·velocities − (g + weightDecay·d·values);

@@ -24,7 +24,7 @@ public struct Architecture: Sendable {
 
   /// All architectures, in the order in which they are listed to users.
   public static let all: [Architecture] = [
-    .compact, .alexNet, .vggM, .vggS, .vgg16, .resNet18, .resNet50,
+    .compact, .alexNet, .caffeAlexNet, .vggM, .vggS, .vgg16, .resNet18, .resNet50,
   ]
 
   /// The architecture of that name, or nil.
@@ -34,7 +34,7 @@ public struct Architecture: Sendable {
   ///
   /// - Parameter arenas: see `ParameterStore`.
   public func build(
-    _ options: NetworkOptions, arenas: ParameterArenas.Provider? = nil
+    _ options: NetworkOptions, arenas: ParameterArenas.Source = ParameterArenas.Source()
   ) -> Network {
     let builder = layers(options)
     let network = Network(
@@ -43,8 +43,16 @@ public struct Architecture: Sendable {
     return network
   }
 
+  /// The first convolution whose width does not divide into the network's groups; nil if a network of these widths can be
+  /// built.
+  package func indivisibleLayer(widths: [String: Int]) -> String? {
+    let convolutions = layers(NetworkOptions(outputs: 2)).layers.compactMap { $0 as? Convolution }
+    let groups = convolutions.map(\.geometry.groups).max() ?? 1
+    return convolutions.map(\.name).first { (widths[$0] ?? groups) % groups != 0 }
+  }
+
   /// The layers, whose parameters have no memory yet.
-  func layers(_ options: NetworkOptions) -> NetworkBuilder {
+  package func layers(_ options: NetworkOptions) -> NetworkBuilder {
     let size = options.imageSize ?? imageSize
     precondition(
       size >= smallestImageSize,

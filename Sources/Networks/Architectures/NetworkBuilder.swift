@@ -1,9 +1,9 @@
 import Tensors
 
 /// Strings layers together and keeps track of the shape, so that an architecture's file reads like its paper.
-struct NetworkBuilder {
+package struct NetworkBuilder {
   /// The layers so far.
-  private(set) var layers: [any Layer] = []
+  package private(set) var layers: [any Layer] = []
   /// Shape of one image.
   let inputShape: Shape
   /// Shape of the last layer's output for one image.
@@ -25,8 +25,9 @@ struct NetworkBuilder {
     dropoutRate = options.dropout ?? defaultDropout
   }
 
-  /// Hidden channels after `widthDivisor`.
-  private func width(_ published: Int) -> Int {
+  /// Hidden channels of a layer after `widths` and `widthDivisor`.
+  private func width(_ name: String, _ published: Int) -> Int {
+    if let width = options.widths[name] { return width }
     let width = published / options.widthDivisor
     return options.roundsWidths ? max(16, (width + 15) / 16 * 16) : max(1, width)
   }
@@ -46,14 +47,15 @@ struct NetworkBuilder {
 
   /// Convolution to `channels` maps. He initialisation.
   mutating func convolution(
-    _ name: String, _ channels: Int, kernel: Int, stride: Int = 1, padding: Int = 0, bias: Bool = true
+    _ name: String, _ channels: Int, kernel: Int, stride: Int = 1, padding: Int = 0, groups: Int = 1,
+    bias: Bool = true
   ) {
     append(
       Convolution(
         name,
         ConvolutionGeometry(
-          inputChannels: shape.channels, outputChannels: width(channels), kernel: kernel, stride: stride,
-          padding: padding),
+          inputChannels: shape.channels, outputChannels: width(name, channels), kernel: kernel,
+          stride: stride, padding: padding, groups: groups),
         input: readsImages ? .interleaved : .blocked, bias: bias))
   }
 
@@ -90,9 +92,10 @@ struct NetworkBuilder {
 
   mutating func globalAveragePooling(_ name: String) { append(AveragePooling(global: name)) }
 
-  /// Caffe's form: x / (2 + 5e-4/5 · Σ x²)^0.75 over 5 channels.
-  mutating func localResponseNormalization(_ name: String) {
-    append(LocalResponseNormalization(name, size: 5, kappa: 2, alphaOfMean: 5e-4, beta: 0.75))
+  /// Caffe's form: x / (kappa + alpha/5 · Σ x²)^0.75 over 5 channels.
+  mutating func localResponseNormalization(_ name: String, kappa: Float = 2, alphaOfMean alpha: Float = 5e-4)
+  {
+    append(LocalResponseNormalization(name, size: 5, kappa: kappa, alphaOfMean: alpha, beta: 0.75))
   }
 
   mutating func flatten(_ name: String) { append(Flatten(name)) }
@@ -103,7 +106,7 @@ struct NetworkBuilder {
 
   /// A hidden fully connected layer.
   mutating func linear(_ name: String, _ features: Int) {
-    append(Linear(name, inputs: shape.features, outputs: width(features)), isNew: true)
+    append(Linear(name, inputs: shape.features, outputs: width(name, features)), isNew: true)
   }
 
   /// The last layer: L logits.
@@ -144,7 +147,7 @@ struct NetworkBuilder {
   /// mask. The maps of the block itself are sums of many filters', which no mask can give to one part.
   mutating func interpretableTopOfBlocks() {
     guard let interpretable = options.interpretable else { return }
-    let channels = min(shape.channels, width(512))
+    let channels = min(shape.channels, width("interpretable.0", 512))
     for index in [0, 1] {
       append(
         Convolution(

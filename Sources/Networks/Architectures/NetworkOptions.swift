@@ -20,6 +20,9 @@ public struct NetworkOptions: Sendable {
   public var widthDivisor = 1
   /// Whether those counts are rounded up; false for files of networks that were made narrow elsewhere.
   var roundsWidths = true
+  /// Output channels of hidden layers by name, where they are not the published ones: networks that were built or
+  /// pruned narrower elsewhere. Any positive number; of a convolution in groups, a multiple of their number.
+  public var widths: [String: Int] = [:]
 
   /// An ordinary network of published width unless changed.
   public init(outputs: Int, imageSize: Int? = nil, interpretable: InterpretableOptions? = nil) {

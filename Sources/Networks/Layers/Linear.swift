@@ -36,7 +36,7 @@ public final class Linear: Layer {
     self.name = name
     self.inputs = inputs
     self.outputs = outputs
-    weights = Parameter("\(name).weight", shape: [outputs, inputs])
+    weights = Parameter("\(name).weight", shape: [outputs, inputs], mayKeepFactors: true)
     weights.initializer = .heNormal
     bias = hasBias ? Parameter("\(name).bias", shape: [outputs]) : nil
   }
@@ -79,7 +79,7 @@ public final class Linear: Layer {
     return y
   }
 
-  /// db (+)= Σ_n dy, dW (+)= dyᵀ·x, dx = dy·W.
+  /// db (+)= Σ_n dy, dW (+)= dyᵀ·x, dx = dy·W. Where the update makes dW, its factors dy and x are kept instead.
   public func backward(_ dy: Tensor, _ context: StepContext) -> Tensor? {
     guard let x = lastInput, dy.layout == .flat, dy.shape == outputShape(for: x.shape) else {
       preconditionFailure("Linear \(name): dy \(dy.shape) does not follow x \(lastInput?.shape as Any)")
@@ -89,7 +89,9 @@ public final class Linear: Layer {
     let isThin = batch <= Self.largestThinBatch
     var extent = extent(batch)
     if let bias { ck_rows_sum(dy.pointer, Int64(batch), Int64(outputs), adds ? 1 : 0, bias.gradients) }
-    if isThin {
+    if context.keepsFactors, let factors = weights.factors {
+      factors.keep(x: x, dy: dy, context)
+    } else if isThin {
       ck_linear_backward_weights(
         &extent, x.pointer, dy.pointer, adds ? 1 : 0, weights.gradients, workspace(extent, context))
     } else {

@@ -19,7 +19,10 @@ public final class MomentumSGD {
   private let store: ParameterStore
   private let share: UpdateShare
   private let ownedVelocities: AlignedBuffer<Float>
+  // Of this rank's share; those whose gradients may be kept as factors come last.
   private let ranges: [ck_update_range_t]
+  private let writtenRangeCount: Int
+  private let factored: [FactoredPart]
 
   // Floats in one piece of work; a multiple of 16, so that no two threads share a cache line.
   private static let pieceLength = 16384
@@ -38,10 +41,10 @@ public final class MomentumSGD {
     let share =
       share
       ?? UpdateShare(
-        range: 0..<store.count, gradients: [UnsafePointer(store.gradients.baseAddress)], replicas: [])
+        range: 0..<store.count, gradients: [UnsafePointer(store.gradients.baseAddress)])
     self.share = share
-    ranges = store.parameters.flatMap { parameter in
-      let mine = (parameter.offset..<parameter.offset + parameter.storedCount).clamped(to: share.range)
+    let pieces = { (parameter: Parameter) in
+      let mine = parameter.range(in: share)
       return stride(from: mine.lowerBound, to: mine.upperBound, by: Self.pieceLength).map {
         ck_update_range_t(
           offset: Int64($0), count: Int64(min(Self.pieceLength, mine.upperBound - $0)),
@@ -49,27 +52,71 @@ public final class MomentumSGD {
           weightDecayMultiplier: parameter.weightDecayMultiplier)
       }
     }
+    factored = store.parameters.compactMap { parameter in
+      parameter.factors.map { factors in
+        let mine = parameter.range(in: share)
+        return FactoredPart(
+          parameter: parameter, factors: factors,
+          range: mine.lowerBound - parameter.offset..<mine.upperBound - parameter.offset)
+      }
+    }
+    let written = store.parameters.filter { $0.factors == nil }.flatMap(pieces)
+    writtenRangeCount = written.count
+    ranges = written + store.parameters.filter { $0.factors != nil }.flatMap(pieces)
   }
 
   /// This rank's share of one step down the gradients.
   ///
   /// Where a gradient is NaN or infinite the arena is left as it is, so that the values stay finite.
-  /// - Returns: the parameter that holds the first such gradient of this rank's share, or nil if all are finite.
-  public func update(learningRate: Float) -> Parameter? {
+  /// - Parameter factorImages: images of the global batch, whose factors backward has kept where it could; nil: it has
+  ///   written all gradients.
+  /// - Returns: a parameter that holds such a gradient in this rank's share, or nil if all are finite.
+  public func update(learningRate: Float, factorImages: Int? = nil) -> Parameter? {
     let broken = ranges.withUnsafeBufferPointer { ranges in
       share.gradients.withUnsafeBufferPointer { gradients in
-        share.replicas.withUnsafeBufferPointer { replicas in
-          var update = ck_update_t(
-            ranges: ranges.baseAddress, rangeCount: Int64(ranges.count), values: store.values.baseAddress,
-            velocities: velocities.baseAddress, gradients: gradients.baseAddress,
-            gradientCount: Int64(gradients.count), replicas: replicas.baseAddress,
-            replicaCount: Int64(replicas.count))
-          return ck_momentum_update(&update, learningRate, momentum, weightDecay)
-        }
+        var update = ck_update_t(
+          ranges: ranges.baseAddress,
+          rangeCount: Int64(factorImages == nil ? ranges.count : writtenRangeCount),
+          values: store.values.baseAddress,
+          velocities: velocities.baseAddress, gradients: gradients.baseAddress,
+          gradientCount: Int64(gradients.count))
+        return ck_momentum_update(&update, learningRate, momentum, weightDecay)
       }
     }
-    guard broken >= 0 else { return nil }
+    var brokenFactors: Parameter?
+    if let factorImages {
+      brokenFactors = updateByFactors(learningRate: learningRate, images: factorImages)
+    }
+    guard broken >= 0 else { return brokenFactors }
     let offset = Int(ranges[Int(broken)].offset)
     return store.parameters.last { $0.offset <= offset }
+  }
+
+  private func updateByFactors(learningRate: Float, images: Int) -> Parameter? {
+    var broken: Parameter?
+    for index in factored.indices {
+      let part = factored[index]
+      let allFinite = part.factors.update(
+        part.range, values: part.parameter.values,
+        velocities: velocities.baseAddress! + part.parameter.offset,
+        learningRate: learningRate * part.parameter.learningRateMultiplier, momentum: momentum,
+        weightDecay: weightDecay * part.parameter.weightDecayMultiplier, images: images)
+      if !allFinite && broken == nil { broken = part.parameter }
+    }
+    return broken
+  }
+
+  /// What of a parameter with factors lies in this rank's share.
+  private struct FactoredPart {
+    let parameter: Parameter
+    let factors: GradientFactors
+    let range: Range<Int>
+  }
+}
+
+extension Parameter {
+  /// What of it lies in a rank's share; empty, but within the parameter, if nothing does.
+  fileprivate func range(in share: UpdateShare) -> Range<Int> {
+    (offset..<offset + storedCount).clamped(to: share.range)
   }
 }

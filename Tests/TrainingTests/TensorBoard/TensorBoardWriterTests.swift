@@ -2,6 +2,7 @@ import Datasets
 import Foundation
 import Networks
 import Testing
+import Weights
 
 @testable import Training
 

@@ -3,13 +3,13 @@ import Foundation
 import Glibc
 
 /// A new file that is hashed (XXH128, as `xxh128sum` prints it) while it is written, and synced when closed.
-struct ChecksummedFile: ~Copyable {
+package struct ChecksummedFile: ~Copyable {
   private let path: String
   private let descriptor: Int32
   private let state: OpaquePointer
 
   /// Creates `path`, which must not exist or is emptied.
-  init(path: String) throws(CheckpointError) {
+  package init(path: String) throws(WeightsError) {
     self.path = path
     descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else { throw .cannotWrite(path: path, reason: String(cString: strerror(errno))) }
@@ -18,7 +18,7 @@ struct ChecksummedFile: ~Copyable {
   }
 
   /// Appends and hashes.
-  mutating func append(_ bytes: UnsafeRawBufferPointer) throws(CheckpointError) {
+  package mutating func append(_ bytes: UnsafeRawBufferPointer) throws(WeightsError) {
     var done = 0
     while done < bytes.count {
       let written = Glibc.write(descriptor, bytes.baseAddress! + done, min(bytes.count - done, 1 << 30))
@@ -30,17 +30,17 @@ struct ChecksummedFile: ~Copyable {
   }
 
   /// Appends and hashes.
-  mutating func append(_ bytes: [UInt8]) throws(CheckpointError) {
+  package mutating func append(_ bytes: [UInt8]) throws(WeightsError) {
     // withUnsafeBytes cannot rethrow a typed error, so the error is carried out by hand.
-    var failure: CheckpointError?
+    var failure: WeightsError?
     bytes.withUnsafeBytes { buffer in
-      do throws(CheckpointError) { try append(buffer) } catch { failure = error }
+      do throws(WeightsError) { try append(buffer) } catch { failure = error }
     }
     if let failure { throw failure }
   }
 
   /// Syncs to disk and returns the hash as 32 hexadecimal digits.
-  consuming func close() throws(CheckpointError) -> String {
+  package consuming func close() throws(WeightsError) -> String {
     guard fsync(descriptor) == 0 else {
       throw .cannotWrite(path: path, reason: String(cString: strerror(errno)))
     }
@@ -53,7 +53,7 @@ struct ChecksummedFile: ~Copyable {
   }
 
   /// The hash of a whole file.
-  static func checksum(of path: String) throws(CheckpointError) -> String {
+  package static func checksum(of path: String) throws(WeightsError) -> String {
     guard let contents = try? Data(contentsOf: URL(fileURLWithPath: path), options: .alwaysMapped) else {
       throw .missing(path: path)
     }

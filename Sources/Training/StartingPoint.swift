@@ -1,0 +1,75 @@
+import Communication
+import Datasets
+import Foundation
+import Networks
+import Weights
+
+/// What a run begins with, alike on all ranks: of a checkpoint, of initial weights, or of neither.
+struct StartingPoint {
+  /// The configuration with the widths of what is loaded.
+  let configuration: TrainingConfiguration
+  /// Rank 0 only: how images become inputs, if that is known.
+  let preprocessing: Preprocessing?
+  /// Rank 0 only: the initial weights.
+  let weights: WeightsFile?
+
+  /// All ranks call it; rank 0 looks into the files.
+  ///
+  /// - Throws: on all ranks, if the weights cannot be read or are of another network.
+  init(
+    _ resolved: TrainingConfiguration, _ architecture: Architecture, _ checkpoint: Checkpoint?,
+    _ communicator: any Communicator
+  ) throws {
+    let found = try onAllRanks(communicator) { () throws -> Found in
+      guard communicator.rank == 0 else { return Found() }
+      if let checkpoint {
+        return Found(
+          widths: resolved.widths ?? checkpoint.state.configuration.widths,
+          preprocessing: checkpoint.state.preprocessing)
+      }
+      guard let path = resolved.initialWeights else { return Found(widths: resolved.widths) }
+      return try Found(WeightsFile.open(path), resolved, architecture)
+    }
+    let mine = communicator.rank == 0 ? Array(try JSONEncoder().encode(found.widths ?? [:])) : []
+    let widths = try JSONDecoder().decode(
+      [String: Int].self, from: Data(try communicator.allGather(mine)[0]))
+    var configuration = resolved
+    configuration.widths = widths.isEmpty ? nil : widths
+    self.configuration = configuration
+    preprocessing = found.preprocessing
+    weights = found.weights
+  }
+
+  /// One line on what the initial weights brought beside themselves; nil if nothing, and on other ranks.
+  var notice: String? {
+    guard weights != nil else { return nil }
+    let widths = configuration.widths.map { "\($0.count) layers have the widths of the initial weights" }
+    let inputs =
+      preprocessing == nil
+      ? nil : "images become inputs as they did for the initial weights (otherwise: --preprocessing measured)"
+    let parts = [widths, inputs].compactMap { $0 }
+    return parts.isEmpty ? nil : parts.joined(separator: "; ")
+  }
+
+  private struct Found {
+    var widths: [String: Int]?
+    var preprocessing: Preprocessing?
+    var weights: WeightsFile?
+
+    init(widths: [String: Int]? = nil, preprocessing: Preprocessing? = nil) {
+      self.widths = widths
+      self.preprocessing = preprocessing
+    }
+
+    init(_ file: WeightsFile, _ configuration: TrainingConfiguration, _ architecture: Architecture) throws {
+      let match = ArchitectureMatch(architecture, file)
+      // Of a file of another network whatever fits by name and shape is taken, but not its widths.
+      widths = configuration.widths ?? match?.widths
+      if configuration.preprocessing != .measured {
+        preprocessing = file.preprocessing(for: match)?.adapted(
+          to: configuration.imageSize ?? architecture.imageSize)
+      }
+      weights = file
+    }
+  }
+}

@@ -1,0 +1,77 @@
+import Foundation
+import Networks
+import Testing
+
+@testable import Weights
+
+@Suite("Which network a file is of") struct ArchitectureMatchTests {
+  /// A file with the parameters of a network, zero.
+  private func file(
+    _ name: String, widths: [String: Int] = [:], outputs: Int = 7, stated: String? = nil,
+    change: (inout [String: [Int]]) -> Void = { _ in }
+  ) throws -> WeightsFile {
+    var options = NetworkOptions(outputs: outputs)
+    options.widths = widths
+    let parameters = try #require(Architecture.named(name)).layers(options).layers.flatMap(\.parameters)
+    var shapes = Dictionary(uniqueKeysWithValues: parameters.map { ($0.name, $0.shape) })
+    change(&shapes)
+    let tensors = shapes.map { name, shape in
+      // One zero would do: a network of published width has half a gigabyte of them.
+      StoredTensor(name, .uint8, shape: shape, Zeros(byteCount: shape.reduce(1, *)), path: "file")
+    }
+    return WeightsFile(path: "file", format: .torch, tensors: tensors, statedArchitecture: stated)
+  }
+
+  private struct Zeros: TensorStorage {
+    let byteCount: Int
+    func bytes(_ range: Range<Int>) -> Data { Data(count: range.count) }
+  }
+
+  @Test("every network is recognised by its shapes", arguments: Architecture.all.map(\.name))
+  func recognised(_ name: String) throws {
+    let matches = ArchitectureMatch.all(for: try file(name))
+    let alike: Set = ["vgg-m", "vgg-s"]
+    #expect(Set(matches.map(\.architecture.name)) == (alike.contains(name) ? alike : [name]))
+    #expect(matches.allSatisfy { $0.outputs == 7 && $0.widths.isEmpty })
+    // The two differ in strides alone: the file must say which it is.
+    #expect(ArchitectureMatch.only(for: try file(name, stated: name))?.architecture.name == name)
+  }
+
+  @Test("widths are those of the file")
+  func widths() throws {
+    let widths = ["features.0": 4, "features.3": 13, "features.10": 200, "classifier.1": 5]
+    let match = try #require(ArchitectureMatch.only(for: try file("alexnet", widths: widths)))
+    #expect(match.widths == widths)
+    #expect(match.outputs == 7)
+  }
+
+  @Test("a file without the classifier, or with another's, is of the network still")
+  func classifier() throws {
+    let below = try #require(
+      ArchitectureMatch.only(for: try file("alexnet") { $0 = $0.filter { $0.key.hasPrefix("features.") } }))
+    #expect(below.outputs == nil && below.widths.isEmpty)
+    let other = try #require(
+      ArchitectureMatch.only(for: try file("alexnet") { $0["classifier.6.weight"] = [7, 9] }))
+    #expect(other.outputs == nil)
+  }
+
+  @Test("another kernel, a missing layer, channels that do not fit, widths without sense")
+  func strangers() throws {
+    for change: (inout [String: [Int]]) -> Void in [
+      { $0["conv3.weight"] = [384, 256, 5, 5] }, { $0["conv3.weight"] = nil },
+      { $0["conv3.weight"] = [384, 255, 3, 3] },
+      { $0["conv1.weight"] = [0, 3, 11, 11] }, { $0["conv1.weight"] = [96, 1, 11, 11] },
+      { $0["conv5.weight"] = [256] },
+      // 97 channels do not divide into two groups.
+      { $0["conv1.weight"] = [97, 3, 11, 11] }, { $0["conv5.weight"] = [255, 192, 3, 3] },
+    ] {
+      #expect(ArchitectureMatch.all(for: try file("caffe-alexnet", change: change)).isEmpty)
+    }
+  }
+
+  @Test("what a file says of itself does not make it fit")
+  func stated() throws {
+    #expect(ArchitectureMatch.only(for: try file("alexnet", stated: "vgg16"))?.architecture.name == "alexnet")
+    #expect(ArchitectureMatch(.vgg16, try file("alexnet", stated: "vgg16")) == nil)
+  }
+}
