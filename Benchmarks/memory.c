@@ -32,7 +32,7 @@ BODY(average_pool_backward, ck_average_pool_backward(&p->pool, p->batch * BLOCKS
 BODY(lrn_forward, ck_lrn_forward(&p->lrn, p->a, p->b))
 BODY(lrn_backward, ck_lrn_backward(&p->lrn, p->a, p->b, p->c))
 BODY(moments, ck_channel_moments(p->batch, BLOCKS, CELLS, p->a, p->b, p->vector[0], p->partials, p->sums))
-BODY(affine, ck_channel_affine(p->batch, BLOCKS, CELLS, p->a, p->vector[0], p->vector[1], p->vector[2], p->b))
+BODY(affine, ck_channel_affine(p->batch, BLOCKS, CELLS, p->a, p->vector[0], p->vector[1], p->vector[2], 0, p->b))
 BODY(affine2, ck_channel_affine2(p->batch, BLOCKS, CELLS, p->a, p->b, p->vector[0], p->vector[1], p->vector[2],
                                  p->vector[3], p->c))
 BODY(dropout, ck_dropout(7, p->keys, p->batch, BLOCKS * CELLS * CK_BLOCK, 1u << 31, 1, p->a))

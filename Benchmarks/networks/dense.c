@@ -170,7 +170,7 @@ static void measure_normalization(const char *name, int64_t channels, int64_t ex
   snprintf(label, sizeof label, "batch normalization %s, moments of x", name);
   report(label, TIME(ck_channel_moments(batch, blocks, cells, x, x, factors, partials, sums)), bytes, 0);
   snprintf(label, sizeof label, "batch normalization %s, y", name);
-  report(label, TIME(ck_channel_affine(batch, blocks, cells, x, factors, factors, factors, y)), 2 * bytes, 0);
+  report(label, TIME(ck_channel_affine(batch, blocks, cells, x, factors, factors, factors, 0, y)), 2 * bytes, 0);
   snprintf(label, sizeof label, "batch normalization %s, moments of dy", name);
   report(label, TIME(ck_channel_moments(batch, blocks, cells, y, x, factors, partials, sums)), 2 * bytes, 0);
   snprintf(label, sizeof label, "batch normalization %s, dx", name);

@@ -15,6 +15,21 @@ static void check_relu(int64_t count) {
   }
 }
 
+static void check_sums(int64_t count) {
+  check_begin("sums of %lld values", (long long)count);
+  while (check_next()) {
+    const float *x = floats(count, NOISE);
+    float *y = floats(count, NOISE), *rectified = floats(count, NOISE), *dy = floats(count, NOISE);
+    ck_add(x, y, count);
+    check_floats("sum", y, count, 0);
+    ck_add_relu_forward(x, rectified, count);
+    check_floats("rectified sum", rectified, count, 0);
+    ck_add_relu_backward(rectified, x, dy, count);
+    check_floats("masked sum of gradients", dy, count, 0);
+    release_arrays();
+  }
+}
+
 static void check_dropout(int64_t batch, int64_t stride) {
   check_begin("dropout of %lld x %lld values", (long long)batch, (long long)stride);
   while (check_next()) {
@@ -99,7 +114,10 @@ static void check_philox(void) {
 }
 
 static void run(void) {
-  for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) check_relu(counts[i]);
+  for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+    check_relu(counts[i]);
+    check_sums(counts[i]);
+  }
   static const int64_t shapes[][3] = {{2, 40, 35}, {1, 16, 1}, {3, 3, 7}, {1, 17, 49}, {5, 1, 1}, {0, 32, 9}};
   for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
     const int64_t *s = shapes[i];

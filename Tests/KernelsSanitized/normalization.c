@@ -37,8 +37,10 @@ static void check_channels(const Case *c) {
     ck_channel_moments(c->batch, blocks, c->cells, a, b, offset, partials, sums);
     check_doubles("sums", sums, 2 * stored, 1e-15 * (double)(terms * terms + 1));
     float *y = floats(count, UNTOUCHED), *dx = floats(count, UNTOUCHED);
-    ck_channel_affine(c->batch, blocks, c->cells, a, offset, scale, shift, y);
+    ck_channel_affine(c->batch, blocks, c->cells, a, offset, scale, shift, 0, y);
     check_floats("affine", y, count, 8 * UNIT_ROUNDOFF);
+    ck_channel_affine(c->batch, blocks, c->cells, a, offset, scale, shift, 1, y);
+    check_floats("affine, rectified", y, count, 8 * UNIT_ROUNDOFF);
     ck_channel_affine2(c->batch, blocks, c->cells, a, b, offset, scale, scale2, shift, dx);
     check_floats("affine of two", dx, count, 12 * UNIT_ROUNDOFF);
     release_arrays();
