@@ -26,7 +26,8 @@ TUNED_MALLOC = {
 }
 VARIANTS = ("default", "tuned", "tuned-channels-last")
 # Learned values with 1000 classes at 224 pixels: the same numbers as in Sources/Networks/Architectures.
-PARAMETERS = {"alexnet": 61_100_840, "vgg16": 138_357_544, "vgg-m": 102_908_520, "vgg-s": 102_908_520}
+PARAMETERS = {"alexnet": 61_100_840, "vgg16": 138_357_544, "vgg-m": 102_908_520, "vgg-s": 102_908_520,
+              "resnet18": 11_689_512, "resnet50": 25_557_032, "densenet121": 7_978_856}
 
 
 def networks(nn):
@@ -87,7 +88,12 @@ def networks(nn):
             [*convolution(3, 96, 7, 2), response_normalization(), pooling(3, 3, True), *convolution(96, 256, 5),
              pooling(2, 2, True), *top(), pooling(3, 3, True)], classes, side)
 
-    return {"alexnet": alexnet, "vgg16": vgg16, "vgg-m": vgg_m, "vgg-s": vgg_s}
+    def with_batch_normalization(name):
+        from residual_networks import build
+        return lambda classes, side: build(name, classes)
+
+    return {"alexnet": alexnet, "vgg16": vgg16, "vgg-m": vgg_m, "vgg-s": vgg_s,
+            **{name: with_batch_normalization(name) for name in ("resnet18", "resnet50", "densenet121")}}
 
 
 def share(total, rank, count):
