@@ -29,6 +29,8 @@ struct Collective {
   var count = 0
   var operation = ReductionOperation.sum
   var root = 0
+  /// Of a reduction.
+  var order = ReductionOrder.any
   /// Of a sum in a window: how it travels between nodes.
   var precision = ExchangePrecision.float32
 
@@ -37,7 +39,16 @@ struct Collective {
   /// Whether two ranks that meet in these operations mean the same.
   func matches(_ other: Collective) -> Bool {
     kind == other.kind && count == other.count && operation == other.operation && root == other.root
+      && order == other.order
   }
+}
+
+/// In which order a reduction takes its operands.
+enum ReductionOrder: UInt8 {
+  /// The same on all ranks, for as many ranks the same in every run.
+  case any
+  /// That of `ReductionTree`; of 2ᵏ ranks.
+  case tree
 }
 
 extension Collective: CustomStringConvertible {

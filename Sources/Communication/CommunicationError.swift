@@ -12,13 +12,15 @@ public enum CommunicationError: Error, Sendable, Equatable, CustomStringConverti
   case unavailable(reason: String)
   /// Gradients were to be added up in memory that ranks share, and cannot be.
   case windowUnavailable(reason: String)
+  /// Shards that cannot be divided evenly among the ranks; `possible` lists the numbers of ranks.
+  case indivisibleShards(shards: Int, ranks: Int, possible: String)
 
   /// sysexits: 75 EX_TEMPFAIL (a peer is lost), 70 EX_SOFTWARE (a fault of the program), 78 EX_CONFIG.
   public var exitCode: Int32 {
     switch self {
     case .collectiveFailed, .peerFailed: 75
     case .mismatchedCollectives: 70
-    case .disagreement, .unavailable, .windowUnavailable: 78
+    case .disagreement, .unavailable, .windowUnavailable, .indivisibleShards: 78
     }
   }
 
@@ -38,6 +40,8 @@ public enum CommunicationError: Error, Sendable, Equatable, CustomStringConverti
       "MPI cannot be used – \(reason) – see `icnn doctor`, or run one process without mpirun"
     case .windowUnavailable(let reason):
       "gradients cannot be added up in a shared window – \(reason) – leave out --reduction window"
+    case .indivisibleShards(let shards, let ranks, let possible):
+      "\(shards) shards cannot be divided among \(ranks) ranks – start \(possible) ranks, or other --shards"
     }
   }
 }

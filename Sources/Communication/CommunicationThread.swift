@@ -15,6 +15,7 @@ final class CommunicationThread: @unchecked Sendable {
 
   private let engine: any CollectiveEngine
   private let spins: Bool
+  private let permits: Permits?
   private let mutex = PthreadMutex()
   private let workArrived = PthreadCondition()
   private let workDone = PthreadCondition()
@@ -29,10 +30,12 @@ final class CommunicationThread: @unchecked Sendable {
   private var thread: PthreadHandle?
 
   /// Starts the thread. `spins`: whether waiting may begin with some microseconds of polling, which is right
-  /// only when this rank has a core to spare.
-  init(engine: any CollectiveEngine, spins: Bool) {
+  /// only when this rank has a core to spare. `permits`: what those who ask hold while they compute, and give away while
+  /// they wait.
+  init(engine: any CollectiveEngine, spins: Bool, permits: Permits? = nil) {
     self.engine = engine
     self.spins = spins
+    self.permits = permits
     ring.initialize(repeating: Collective(.barrier), count: Int(Self.ringCapacity))
     thread = PthreadHandle(blockingSignals: true) { [self] in run() }
   }
@@ -49,7 +52,9 @@ final class CommunicationThread: @unchecked Sendable {
     if collective.kind == .stop { stopped = true }
     var ticket = submitted.load(ordering: .relaxed) + 1
     while ticket - completed.load(ordering: .relaxed) > Self.ringCapacity {
-      workDone.wait(mutex)
+      mutex.unlock()
+      sleep(until: ticket - Self.ringCapacity)
+      mutex.lock()
       ticket = submitted.load(ordering: .relaxed) + 1
     }
     ring[Int(ticket % Self.ringCapacity)] = collective
@@ -61,12 +66,17 @@ final class CommunicationThread: @unchecked Sendable {
 
   /// Blocks until the operation that `ticket` names is done; throws the error that kept it from being done.
   func wait(for ticket: UInt64) throws(CommunicationError) {
-    if !spin(until: ticket, of: completed) {
-      mutex.lock()
-      while completed.load(ordering: .relaxed) < ticket { workDone.wait(mutex) }
-      mutex.unlock()
-    }
+    if !spin(until: ticket, of: completed) { sleep(until: ticket) }
     if failedTicket.load(ordering: .acquiring) <= ticket { throw failure! }
+  }
+
+  /// Sleeps until that operation is done; another may compute meanwhile.
+  private func sleep(until ticket: UInt64) {
+    permits?.release()
+    mutex.lock()
+    while completed.load(ordering: .relaxed) < ticket { workDone.wait(mutex) }
+    mutex.unlock()
+    permits?.acquire()
   }
 
   /// Submits and waits.

@@ -17,6 +17,8 @@ public protocol Communicator: AnyObject, Sendable {
   var rank: Int { get }
   /// Number of ranks.
   var size: Int { get }
+  /// Number of processes: fewer than ranks where these are shards (`ShardGroup`).
+  var processCount: Int { get }
   /// This process's number among the ranks on its host, 0..<localSize.
   var localRank: Int { get }
   /// Number of ranks on this host.
@@ -47,6 +49,9 @@ public protocol Communicator: AnyObject, Sendable {
 }
 
 extension Communicator {
+  /// One process a rank.
+  public var processCount: Int { size }
+
   /// Blocking all-reduce of a small array.
   public func allReduce(_ values: [Double], _ operation: ReductionOperation) throws(CommunicationError)
     -> [Double]

@@ -33,6 +33,8 @@ public final class GradientExchange {
     case plain(reason: String?)
     /// Ranks of a node add up through the memory they share, the first ranks of the nodes among themselves.
     case window(nodes: Int, ranks: Int)
+    /// Shards add up in one fixed tree, within their process in its memory.
+    case shards(Int, processes: Int)
 
     /// As the start line and the log have it.
     public var description: String {
@@ -41,6 +43,8 @@ public final class GradientExchange {
       case .plain(let reason): "plain all-reduce" + (reason.map { " (\($0))" } ?? "")
       case .window(1, let ranks): "shared window of \(ranks) ranks"
       case .window(let nodes, let ranks): "shared windows of \(ranks) ranks on \(nodes) nodes"
+      case .shards(let count, let processes):
+        "one tree over \(count) shards on \(processes) rank\(processes == 1 ? "" : "s")"
       }
     }
   }
@@ -131,9 +135,9 @@ public final class GradientExchange {
       // It sticks: the next operation throws it.
       request.refusal = "\(error)"
     }
-    if let memory = request.memory {
+    if let memory = request.memory, let opened = request.route {
       window = request
-      route = .window(nodes: request.nodeCount, ranks: request.rankCount)
+      route = opened
       return memory
     }
     route = .plain(reason: request.refusal)
@@ -213,8 +217,7 @@ final class WindowRequest: @unchecked Sendable {
   var share: GradientExchange.Share?
   /// What the engine knows the window by.
   var handle: UnsafeMutableRawPointer?
-  var nodeCount = 0
-  var rankCount = 0
+  var route: GradientExchange.Route?
   /// Of the last update: whether this rank's part succeeded; then whether all did.
   var allSucceeded = true
   /// Why there is no window, the same on all ranks.

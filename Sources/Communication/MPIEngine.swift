@@ -20,6 +20,7 @@
     /// Among all ranks, and among the first ranks of the nodes; made when first needed.
     private var rankBFloat16: BFloat16AllReduce?
     private var leaderBFloat16: BFloat16AllReduce?
+    private var rankTree: TreeAllReduce?
 
     init(nodeLimit: Int) { self.nodeLimit = nodeLimit }
 
@@ -152,9 +153,15 @@
       return operation
     }
 
-    private func allReduce<Element>(
+    private func allReduce<Element: ReducibleElement>(
       _ collective: Collective, _: Element.Type, _ type: MPI_Datatype?, _ operations: Operations
     ) throws(CommunicationError) {
+      if collective.order == .tree {
+        let tree = rankTree ?? TreeAllReduce(communicator, rank: rank, size: size)
+        rankTree = tree
+        let values = collective.buffer!.assumingMemoryBound(to: Element.self)
+        return try check(tree.reduce(values, count: collective.count, collective.operation), collective)
+      }
       let operation = operations[collective.operation]
       let chunk = Self.reductionChunkBytes / MemoryLayout<Element>.stride
       for start in stride(from: 0, to: collective.count, by: chunk) {
@@ -178,8 +185,7 @@
         request.memory = window.memory
         request.share = window.share
         request.handle = Unmanaged.passUnretained(window).toOpaque()
-        request.nodeCount = topology.nodeCount
-        request.rankCount = size
+        request.route = .window(nodes: topology.nodeCount, ranks: size)
       case .failure(let refusal): request.refusal = refusal.reason
       }
     }

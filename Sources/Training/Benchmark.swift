@@ -14,6 +14,8 @@ public final class Benchmark {
     var imageSize: Int
     var ranks: Int
     var threads: Int
+    /// Of a reproducible run; each computes on one thread.
+    var shards: Int?
     var isa: String
     var imagesPerSecond: Double
     var stepMillisecondsMedian: Double
@@ -38,6 +40,7 @@ public final class Benchmark {
       case imageSize = "image_size"
       case ranks
       case threads
+      case shards
       case isa
       case imagesPerSecond = "images_per_second"
       case stepMillisecondsMedian = "step_ms_median"
@@ -57,7 +60,7 @@ public final class Benchmark {
     public var description: String {
       """
       \(network), \(interpretable ? "interpretable" : "ordinary"), batch \(batchSize), \(imageSize) pixels, \
-      \(ranks) rank\(ranks == 1 ? "" : "s") × \(threads) threads, \(isa)
+      \(placement(ranks: ranks, threads: threads, shards: shards)), \(isa)
       \(imagesPerSecond.fixed(2)) images/s; step \(stepMillisecondsMedian.fixed(1)) ms (best \(stepMillisecondsMin.fixed(1)))
       forward \(forwardMilliseconds.fixed(1)) ms, backward \(backwardMilliseconds.fixed(1)) ms, waiting for ranks \
       \(communicationMilliseconds.fixed(1)) ms, update \(updateMilliseconds.fixed(1)) ms; peak memory \(peakMemoryMegabytes.fixed(0)) MB
@@ -131,7 +134,8 @@ public final class Benchmark {
     return Report(
       network: configuration.network, interpretable: configuration.interpretable,
       batchSize: configuration.batchSize, imageSize: configuration.imageSize ?? 0,
-      ranks: communicator.size, threads: CPU.threadCount, isa: InstructionSet.current.description,
+      ranks: communicator.processCount, threads: CPU.threadCount,
+      shards: configuration.reproducible ? communicator.size : nil, isa: InstructionSet.current.description,
       imagesPerSecond: 1e3 * Double(configuration.batchSize) / stepMilliseconds,
       stepMillisecondsMedian: stepMilliseconds,
       stepMillisecondsMin: 1e3 * (reports.map(\.times.total).min() ?? 0),

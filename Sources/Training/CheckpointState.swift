@@ -4,7 +4,7 @@ import Foundation
 /// What a checkpoint says of itself in `state.json`, beside the arrays.
 public struct CheckpointState: Codable, Equatable, Sendable {
   /// Version of the directory's layout; a reader refuses what is newer than it knows.
-  public static let currentFormatVersion = 2
+  public static let currentFormatVersion = 3
 
   /// Version of the directory's layout.
   public var formatVersion = Self.currentFormatVersion
@@ -32,13 +32,17 @@ public struct CheckpointState: Codable, Equatable, Sendable {
   public var validationAccuracy: Double?
 
   /// A state of an earlier version as the present one would have it; nil if there is nothing to change. Version 1 knew
-  /// the filter loss in its literal form only.
+  /// the filter loss in its literal form only, versions 1 and 2 no reproducible runs.
   static func upgraded(_ object: [String: Any], from version: Int) -> [String: Any]? {
-    guard version < 2, var configuration = object["configuration"] as? [String: Any] else { return nil }
+    guard version < 3, var configuration = object["configuration"] as? [String: Any] else { return nil }
     let defaults = TrainingConfiguration()
-    configuration["filter-loss"] = TrainingConfiguration.FilterLossForm.literal.rawValue
-    configuration["score-scale"] = defaults.scoreScale
-    configuration["filter-gradient-share"] = defaults.filterGradientShare
+    if version < 2 {
+      configuration["filter-loss"] = TrainingConfiguration.FilterLossForm.literal.rawValue
+      configuration["score-scale"] = defaults.scoreScale
+      configuration["filter-gradient-share"] = defaults.filterGradientShare
+    }
+    configuration["reproducible"] = false
+    configuration["shards"] = defaults.shards
     var result = object
     result["configuration"] = configuration
     return result

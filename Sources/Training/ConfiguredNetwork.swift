@@ -54,10 +54,14 @@ extension TrainingConfiguration {
     return result
   }
 
-  /// Images of a step whose factors are kept instead of gradients; 0 where that does not pay or where parts are added up.
+  /// Images of a step whose factors are kept instead of gradients; 0 where that does not pay, where parts are added up, and
+  /// in reproducible runs: factors do not leave a process.
   var factorImages: Int {
-    accumulate == 1 && batchSize <= GradientFactors.largestBatch ? batchSize : 0
+    accumulate == 1 && !reproducible && batchSize <= GradientFactors.largestBatch ? batchSize : 0
   }
+
+  /// Threads that decode a rank's images; a shard is a small one.
+  var loaderThreadCount: Int { reproducible ? 1 : loaderThreads }
 
   /// What the network is built for.
   public func networkOptions(outputs: Int) -> NetworkOptions {
@@ -123,6 +127,8 @@ extension TrainingConfiguration {
       ("scale-jitter", "\(before.scaleJitter ?? 0)", "\(scaleJitter ?? 0)"),
       ("color-jitter", "\(before.colorJitter ?? 0)", "\(colorJitter ?? 0)"),
       ("seed", "\(before.seed)", "\(seed)"),
+      ("reproducible", "\(before.reproducible)", "\(reproducible)"),
+      ("shards", reproducible ? "\(before.shards)" : "", reproducible ? "\(shards)" : ""),
     ]
     for (name, old, new) in fields where old != new {
       throw .mismatch(path: path, reason: "\(name) was \(old) and is now \(new)")

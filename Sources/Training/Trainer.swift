@@ -297,7 +297,7 @@ public final class Trainer {
       "\(configuration.network), \(configuration.interpretable ? "interpretable" : "ordinary"), "
         + "\(network.store.parameterCount) parameters; \(images) training and \(data.task.validation.count) "
         + "validation images of \(data.task.classNames.count) classes; batch \(configuration.batchSize) on "
-        + "\(communicator.size) rank\(communicator.size == 1 ? "" : "s") × \(CPU.threadCount) threads, "
+        + "\(communicator.placement(reproducible: configuration.reproducible)), "
         + "\(InstructionSet.current); \(totalSteps) steps"
         + (communicator.size == 1 ? "" : "; gradients: \(gradients.route)"))
     if configuration.interpretable && configuration.formulation == .paper
@@ -319,7 +319,7 @@ public final class Trainer {
         "version": .text(Version.current), "network": .text(configuration.network),
         "parameters": .integer(network.store.parameterCount), "step": .integer(step.context.step),
         "steps": .integer(totalSteps), "steps_per_epoch": .integer(stepsPerEpoch),
-        "ranks": .integer(communicator.size), "threads": .integer(CPU.threadCount),
+        "ranks": .integer(communicator.processCount), "threads": .integer(CPU.threadCount),
         "isa": .text("\(InstructionSet.current)"), "reduction": .text("\(gradients.route)"),
         "training_images": .integer(images),
         "validation_images": .integer(data.task.validation.count),

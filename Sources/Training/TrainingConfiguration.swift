@@ -136,6 +136,10 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
   public var reduction = ReductionPath.automatic
   /// How gradients travel between nodes, and between ranks without a window.
   public var gradientExchange = ExchangePrecision.float32
+  /// The same bits on any number of ranks: every batch is cut into `shards`, whatever the ranks.
+  public var reproducible = false
+  /// Shards of a reproducible run, a power of two; ranks divide them.
+  public var shards = 8
 
   /// The defaults.
   public init() {}
@@ -182,6 +186,7 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
     case bucketMebibytes = "bucket-mebibytes"
     case reduction
     case gradientExchange = "gradient-exchange"
+    case reproducible, shards
   }
 
   /// Reads a YAML file over the defaults.
@@ -249,13 +254,22 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
     func require(_ holds: Bool, _ option: CodingKeys, _ reason: String) throws(ConfigurationError) {
       if !holds { throw .invalid(source: "options", option: option.rawValue, reason: reason) }
     }
-    try require(batchSize >= ranks, .batchSize, "\(batchSize) images cannot be shared by \(ranks) ranks")
+    try require(
+      shards.nonzeroBitCount == 1 && (1...4096).contains(shards), .shards,
+      "\(shards) is no power of two up to 4096")
+    try require(
+      !reproducible || gradientExchange == .float32, .gradientExchange,
+      "\(gradientExchange.rawValue) rounds at other places on other numbers of ranks; reproducible runs take float32"
+    )
+    let sharers = reproducible ? "shards" : "ranks"
+    try require(
+      batchSize >= ranks, .batchSize, "\(batchSize) images cannot be shared by \(ranks) \(sharers)")
     try require(accumulate >= 1, .accumulate, "\(accumulate) is below 1")
     try require(
       batchSize % accumulate == 0, .accumulate, "\(accumulate) does not divide the batch of \(batchSize)")
     try require(
       batchSize / accumulate >= ranks, .accumulate,
-      "parts of \(batchSize / accumulate) images cannot be shared by \(ranks) ranks")
+      "parts of \(batchSize / accumulate) images cannot be shared by \(ranks) \(sharers)")
     try require((epochs ?? 1) >= 1, .epochs, "\(epochs ?? 0) is below 1")
     try require((steps ?? 1) >= 1, .steps, "\(steps ?? 0) is below 1")
     try require((imageSize ?? 224) >= 16, .imageSize, "\(imageSize ?? 0) pixels; at least 16 are needed")

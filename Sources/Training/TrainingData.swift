@@ -44,7 +44,10 @@ public struct TrainingData: Sendable {
     let prepared = try onAllRanks(communicator) {
       let kind = configuration.positiveClass.map { LearningTask.Kind.singleCategory($0) } ?? .multiCategory
       let task = try LearningTask(kind, on: folder)
-      let store = ImageStore(folder, side: augmentation.resizedSide(imageSize: imageSize))
+      // Shards of a process share the memory that a rank would take.
+      let store = ImageStore(
+        folder, side: augmentation.resizedSide(imageSize: imageSize),
+        cacheBytes: (1 << 30) / (communicator.size / communicator.processCount))
       // One rank measures and tells the others, so that all subtract the same bits.
       let measured =
         try known
@@ -72,7 +75,7 @@ public struct TrainingData: Sendable {
       BatchLoader.Configuration(
         split: .validation, batchSize: configuration.batchSize, rank: communicator.rank,
         rankCount: communicator.size, preprocessing: preprocessing, augmentation: augmentation,
-        threadCount: configuration.loaderThreads))
+        threadCount: configuration.loaderThreadCount))
   }
 
   /// This rank's share of the images, each decoded once.
@@ -91,7 +94,7 @@ public struct TrainingData: Sendable {
       BatchLoader.Configuration(
         split: split, batchSize: configuration.batchSize / configuration.accumulate, rank: communicator.rank,
         rankCount: communicator.size, seed: configuration.seed, preprocessing: preprocessing,
-        augmentation: augmentation, threadCount: configuration.loaderThreads))
+        augmentation: augmentation, threadCount: configuration.loaderThreadCount))
   }
 }
 

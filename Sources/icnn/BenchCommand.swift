@@ -35,31 +35,40 @@ struct BenchCommand: ParsableCommand {
   }
 
   func run() throws {
-    try withRanks { communicator in
-      try threads.configure(communicator)
-      var configuration = TrainingConfiguration()
-      configuration.network = network
-      configuration.interpretable = !ordinary
-      configuration.convolution = convolution
-      configuration.imageSize = imageSize
-      configuration.batchSize = batchSize
-      exchange.set(&configuration)
-      configuration.recompute = recompute
-      let resolved = try onAllRanks(communicator) {
-        try configuration.validate(ranks: communicator.size)
-        return try configuration.resolved()
+    var configuration = TrainingConfiguration()
+    configuration.network = network
+    configuration.interpretable = !ordinary
+    configuration.convolution = convolution
+    configuration.imageSize = imageSize
+    configuration.batchSize = batchSize
+    exchange.set(&configuration)
+    configuration.recompute = recompute
+    let resolved = configuration
+    try withRanks { ranks in
+      guard resolved.reproducible else {
+        try threads.configure(ranks)
+        return try time(resolved, ranks)
       }
-      let bench = try Benchmark(resolved.0, resolved.1, classes: classes, communicator)
-      let report = try bench.run(steps: steps, warmupSteps: warmupSteps, profiled: profile)
-      guard communicator.rank == 0 else { return 0 }
-      if json {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys]
-        print(String(decoding: try encoder.encode(report), as: UTF8.self))
-      } else {
-        print(report.description)
-      }
-      return 0
+      return try withShards(resolved, threads, ranks) { try time(resolved, $0) }
     }
+  }
+
+  private func time(_ configuration: TrainingConfiguration, _ communicator: any Communicator) throws -> Int32
+  {
+    let resolved = try onAllRanks(communicator) {
+      try configuration.validate(ranks: communicator.size)
+      return try configuration.resolved()
+    }
+    let bench = try Benchmark(resolved.0, resolved.1, classes: classes, communicator)
+    let report = try bench.run(steps: steps, warmupSteps: warmupSteps, profiled: profile)
+    guard communicator.rank == 0 else { return 0 }
+    if json {
+      let encoder = JSONEncoder()
+      encoder.outputFormatting = [.sortedKeys]
+      print(String(decoding: try encoder.encode(report), as: UTF8.self))
+    } else {
+      print(report.description)
+    }
+    return 0
   }
 }

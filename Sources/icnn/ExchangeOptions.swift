@@ -18,12 +18,23 @@ struct ExchangeOptions: ParsableArguments {
       "Gradients between nodes, and without a window: float32 or bfloat16, half the bytes. (default: float32)"
   )
   var gradientExchange: ExchangePrecision?
+  @Flag(
+    help: """
+      The same bits on 1, 2, 4, … ranks, and after a restart on another number: every batch is cut into shards, and all \
+      sums over them are taken in one fixed tree.
+      """)
+  var reproducible = false
+  @Option(
+    help: "Shards of a reproducible run, a power of two, at least as many as ranks. (default: 8)")
+  var shards: Int?
   @Option(help: .hidden) var bucketMebibytes: Double?
 
   /// What is given replaces what the configuration holds.
   func set(_ configuration: inout TrainingConfiguration) {
     if let reduction { configuration.reduction = reduction }
     if let gradientExchange { configuration.gradientExchange = gradientExchange }
+    if reproducible { configuration.reproducible = true }
+    if let shards { configuration.shards = shards }
     if let bucketMebibytes { configuration.bucketMebibytes = bucketMebibytes }
   }
 }

@@ -31,25 +31,34 @@ struct TrainCommand: ParsableCommand {
     }
     guard !checkGradients || debug else { throw ValidationError("--check-gradients needs --debug") }
     StopSignal.install()
-    try withRanks { communicator in
-      try threads.configure(communicator)
-      let console = Console(isSpeaking: communicator.rank == 0)
-      switch ICNN.blasCore {
-      case .corrected, .notCorrected: console.line(ICNN.blasCore.description)
-      case .suitable, .chosenByUser: break
+    try withRanks { ranks in
+      guard configuration.reproducible else {
+        try threads.configure(ranks)
+        return try train(configuration, ranks)
       }
-      let trainer = try Trainer(configuration, output: output, resume: resume, communicator, console)
-      if debug {
-        guard communicator.size == 1 else {
-          throw ExitError(
-            code: 64, "--debug is for a single process – \(communicator.size) ranks – leave out mpirun",
-            isShared: true)
-        }
-        try trainer.debug(checkGradients: checkGradients)
-        return 0
-      }
-      return try trainer.train() == .interrupted ? 85 : 0
+      return try withShards(configuration, threads, ranks) { try train(configuration, $0) }
     }
+  }
+
+  private func train(_ configuration: TrainingConfiguration, _ communicator: any Communicator) throws -> Int32
+  {
+    let console = Console(isSpeaking: communicator.rank == 0)
+    switch ICNN.blasCore {
+    case .corrected, .notCorrected: console.line(ICNN.blasCore.description)
+    case .suitable, .chosenByUser: break
+    }
+    let trainer = try Trainer(configuration, output: output, resume: resume, communicator, console)
+    if debug {
+      guard communicator.size == 1 else {
+        throw ExitError(
+          code: 64,
+          "--debug is for a single process – \(communicator.size) ranks or shards – leave out mpirun and "
+            + "--reproducible", isShared: true)
+      }
+      try trainer.debug(checkGradients: checkGradients)
+      return 0
+    }
+    return try trainer.train() == .interrupted ? 85 : 0
   }
 }
 
@@ -61,12 +70,17 @@ struct ThreadOptions: ParsableArguments {
 
   /// Starts the thread pool. All ranks call it.
   func configure(_ communicator: any Communicator) throws {
+    CPU.configure(threads: try count(communicator))
+  }
+
+  /// Threads that a rank computes with. All ranks call it.
+  func count(_ communicator: any Communicator) throws -> Int {
     if let threads, !(1...1024).contains(threads) {
       throw ExitError(code: 64, "--threads \(threads) – expected 1 to 1024 – give fewer", isShared: true)
     }
     // mpirun may bind each rank to cores of its own, or leave all of a host's to all of its ranks.
     let place = ProcessInfo.processInfo.hostName + " " + CPU.allowedList
     let sharing = try communicator.allGather(Array(place.utf8)).filter { $0 == Array(place.utf8) }.count
-    CPU.configure(threads: threads ?? max(1, CPU.usableCount / max(1, sharing)))
+    return threads ?? max(1, CPU.usableCount / max(1, sharing))
   }
 }

@@ -168,13 +168,19 @@ let rank = communicator.rank
 let isLast = rank == communicator.size - 1
 do {
   var exitCode: Int32 = 0
+  // Shards of these ranks instead of the ranks themselves.
+  let shards = ProcessInfo.processInfo.environment["PROBE_SHARDS"].flatMap { Int($0) }
+  func onRanks(_ body: @escaping @Sendable (any Communicator) throws -> Void) throws {
+    guard let shards else { return try body(communicator) }
+    try ShardGroup.run(count: shards, on: communicator, concurrency: 2, body)
+  }
   switch mode {
-  case "collectives": try checkCollectives(communicator)
+  case "collectives": try onRanks { try checkCollectives($0) }
   case "environment": try checkEnvironment(communicator)
   case "steps":
     _ = try stepUntilStopped(communicator)
     exitCode = 85
-  case "gradients": try checkGradients(communicator)
+  case "gradients": try onRanks { try checkGradients($0) }
   case "different-buckets": try meanDifferentBuckets(communicator)
   case "killed-while-summing": try loseARank(communicator, killed: true)
   case "abort-while-summing": try loseARank(communicator, killed: false)

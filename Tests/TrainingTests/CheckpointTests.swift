@@ -62,12 +62,19 @@ import Testing
     }
   }
 
-  @Test("a state of version 1 is of the literal form")
+  @Test("a state of version 1 is of the literal form, one of version 2 not reproducible")
   func versionOne() throws {
     let encoded = try JSONEncoder().encode(Fixture().state)
     var object = try #require(JSONSerialization.jsonObject(with: encoded) as? [String: Any])
-    #expect(CheckpointState.upgraded(object, from: 2) == nil)
+    #expect(CheckpointState.upgraded(object, from: 3) == nil)
     var configuration = try #require(object["configuration"] as? [String: Any])
+    configuration["reproducible"] = nil
+    configuration["shards"] = nil
+    object["configuration"] = configuration
+    let second = try #require(CheckpointState.upgraded(object, from: 2))
+    #expect(
+      try JSONDecoder().decode(CheckpointState.self, from: JSONSerialization.data(withJSONObject: second))
+        .configuration == Fixture().state.configuration)
     for name in ["filter-loss", "score-scale", "filter-gradient-share", "filter-loss-warmup-epochs"] {
       configuration[name] = nil
     }
