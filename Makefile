@@ -26,6 +26,8 @@ PEER_RESULTS ?= runs/peer.jsonl
 
 # A Python that has TensorBoard, for the tests that let it read event files.
 TENSORBOARD_FOLDER = .build-tensorboard
+# A Python that has ONNX Runtime, for the tests that let it compute logits.
+ONNX_FOLDER = .build-onnx
 
 # Expanded only where a built icnn is used.
 ICNN = $$($(SWIFT) build -c release $(BUILD_OPTIONS) --show-bin-path)/icnn
@@ -110,8 +112,16 @@ tensorboard-environment:
 	  $(TENSORBOARD_FOLDER)/bin/python -m pip install --quiet \
 	    --requirement Tests/TrainingTests/TensorBoard/requirements.txt; }
 
-# Writes Event.pb.swift anew after a change of Event.proto; wants protoc (Debian's protobuf-compiler). The generator is
-# built from the very version of swift-protobuf that icnn is linked with.
+# A Python that has ONNX Runtime, for the tests that let it compute logits from exported models.
+.PHONY: onnx-environment
+onnx-environment:
+	@$(ONNX_FOLDER)/bin/python -c 'import onnx, onnxruntime' 2>/dev/null || { \
+	  python3 -m venv $(ONNX_FOLDER) && \
+	  $(ONNX_FOLDER)/bin/python -m pip install --quiet --requirement Tests/WeightsTests/ONNX/requirements.txt; }
+
+# Writes Event.pb.swift and ONNX.pb.swift anew after a change of their .proto; wants protoc (Debian's
+# protobuf-compiler). The generator is built from the very version of swift-protobuf that icnn is linked with.
+PROTOBUF_MESSAGES = Sources/Training/TensorBoard/Event.proto Sources/Weights/ONNX/ONNX.proto
 PROTOBUF_PACKAGE = .build/checkouts/swift-protobuf
 PROTOBUF_BUILD = $(SWIFT) build -c release --package-path $(PROTOBUF_PACKAGE) --scratch-path .build-protobuf \
   --product protoc-gen-swift
@@ -119,8 +129,11 @@ PROTOBUF_BUILD = $(SWIFT) build -c release --package-path $(PROTOBUF_PACKAGE) --
 protobuf: toolchain
 	$(SWIFT) package resolve
 	$(PROTOBUF_BUILD)
-	protoc --plugin=protoc-gen-swift=$$($(PROTOBUF_BUILD) --show-bin-path)/protoc-gen-swift \
-	  --proto_path=Sources/Training/TensorBoard --swift_out=Sources/Training/TensorBoard Event.proto
+	for message in $(PROTOBUF_MESSAGES); do \
+	  folder=$$(dirname $$message); \
+	  protoc --plugin=protoc-gen-swift=$$($(PROTOBUF_BUILD) --show-bin-path)/protoc-gen-swift \
+	    --proto_path=$$folder --swift_out=$$folder $$(basename $$message) || exit 1; \
+	done
 
 FORMATTED = Sources Tests Package.swift
 

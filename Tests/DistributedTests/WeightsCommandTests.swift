@@ -11,6 +11,10 @@ import Testing
       let converted = try Program.run(["weights", "convert", run, file])
       #expect(converted.exitCode == 0, "\(converted.stderr)")
       #expect(converted.stdout.contains("compact"))
+      let model = folder + "/out.onnx"
+      let exported = try Program.run(["weights", "convert", run, model])
+      #expect(exported.exitCode == 0 && exported.stdout.hasSuffix("in \(model)\n"), "\(exported.stderr)")
+      #expect(try Data(contentsOf: URL(fileURLWithPath: model)).range(of: Data("data_fingerprint".utf8)) != nil)
       let shown = try Program.run(["weights", "show", file, "--json"])
       let json = try #require(
         try JSONSerialization.jsonObject(with: Data(shown.stdout.utf8)) as? [String: Any])
@@ -34,7 +38,7 @@ import Testing
       let text = try Program.run(["weights", "convert", folder + "/text", folder + "/out.safetensors"])
       #expect(text.exitCode == 65 && text.stderr.contains("neither safetensors nor"))
       let format = try Program.run(["weights", "convert", folder + "/text", folder + "/out.pth"])
-      #expect(format.exitCode == 64 && format.stderr.contains("only safetensors is written"))
+      #expect(format.exitCode == 64 && format.stderr.contains("only safetensors and ONNX are written"))
     }
   }
 }
