@@ -69,7 +69,7 @@ struct WeightsCommand: ParsableCommand {
     func run() throws {
       let file = try WeightsFile.open(file)
       let summary = WeightsSummary(file)
-      print(json ? try summary.json() : summary.text)
+      if json { try printJSON(summary) } else { print(summary.text) }
     }
   }
 

@@ -14,12 +14,13 @@ import Testing
       let model = folder + "/out.onnx"
       let exported = try Program.run(["weights", "convert", run, model])
       #expect(exported.exitCode == 0 && exported.stdout.hasSuffix("in \(model)\n"), "\(exported.stderr)")
-      #expect(try Data(contentsOf: URL(fileURLWithPath: model)).range(of: Data("data_fingerprint".utf8)) != nil)
+      #expect(
+        try Data(contentsOf: URL(fileURLWithPath: model)).range(of: Data("data_fingerprint".utf8)) != nil)
       let shown = try Program.run(["weights", "show", file, "--json"])
       let json = try #require(
         try JSONSerialization.jsonObject(with: Data(shown.stdout.utf8)) as? [String: Any])
       #expect(json["architectures"] as? [String] == ["compact"])
-      #expect((json["preprocessing"] as? [String: Any])?["imageSize"] as? Int == 16)
+      #expect((json["preprocessing"] as? [String: Any])?["image_size"] as? Int == 16)
       #expect(try Program.run(["weights", "show", run]).stdout.contains("network       compact"))
       let next = try Program.run(
         ranks: 2, Program.training(folder + "/next", "--steps", "1", "--initial-weights", file))

@@ -59,14 +59,7 @@ struct ONNXCase: CustomTestStringConvertible {
     var options = NetworkOptions(outputs: Self.classes, imageSize: imageSize, interpretable: interpretable)
     options.widthDivisor = 16
     let network = architecture.build(options)
-    network.store.initialize(seed: 21)
-    var random = RandomSource(seed: 3, purpose: .test)
-    for parameter in network.store.parameters where parameter.shape.count == 1 {
-      parameter.importValues(parameter.exportValues().map { $0 + random.uniform(-0.2, 0.2) })
-    }
-    for state in network.states {
-      for index in state.values.indices { state.values[index] += Double(random.uniform(0, 0.5)) }
-    }
+    network.randomize()
     return network
   }
 }

@@ -9,13 +9,7 @@ struct ONNXProcess: Decodable {
   let metadata: [String: String]
 
   /// A Python with onnx and onnxruntime: `ICNN_ONNX_PYTHON`, or the one that `make onnx-environment` makes.
-  static let python: URL? = {
-    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-      .deletingLastPathComponent().deletingLastPathComponent()
-    let path =
-      ProcessInfo.processInfo.environment["ICNN_ONNX_PYTHON"] ?? root.path + "/.build-onnx/bin/python"
-    return FileManager.default.isExecutableFile(atPath: path) ? URL(fileURLWithPath: path) : nil
-  }()
+  static let python = PythonEnvironment.python(variable: "ICNN_ONNX_PYTHON", name: "onnx")
 
   /// Runs `evaluate_onnx.py` on images [N, H, W, 3], RGB in 0...255.
   init(model: String, pixels: [Float]) throws {
