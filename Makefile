@@ -20,12 +20,18 @@ MPIRUN ?= mpirun -np $(RANKS) --oversubscribe --bind-to none
 KERNEL_OPTIONS ?=
 # make bench-peer: a Python that has PyTorch, by default one of its own; options of Benchmarks/peer/compare.py.
 PEER_FOLDER = .build-peer
+PEER_MODULES = torch
 PEER_PYTHON ?= $(PEER_FOLDER)/bin/python
 PEER_OPTIONS ?=
 PEER_RESULTS ?= runs/peer.jsonl
+# make check-logits: a data set with photographs; options of Benchmarks/peer/check_logits.py.
+DATA ?=
+LOGITS_OPTIONS ?=
 
 # A Python that has TensorBoard, for the tests that let it read event files.
 TENSORBOARD_FOLDER = .build-tensorboard
+# A Python that has ONNX Runtime, for the tests that let it compute logits.
+ONNX_FOLDER = .build-onnx
 
 # Expanded only where a built icnn is used.
 ICNN = $$($(SWIFT) build -c release $(BUILD_OPTIONS) --show-bin-path)/icnn
@@ -47,6 +53,7 @@ help:
 	@echo "make bench         images per second of training steps, alone and under mpirun"
 	@echo "make bench-kernels speed of the C kernels as a multiple of their references, against thresholds"
 	@echo "make bench-peer    icnn and PyTorch in turn on this machine (downloads PyTorch once, some gigabytes)"
+	@echo "make check-logits  DATA=DIR: logits of icnn, PyTorch and ONNX Runtime on photographs"
 	@echo "make format        rewrite the Swift sources in the project's style"
 	@echo "make lint          check it, and the shell scripts where shellcheck is installed"
 	@echo "make dependencies  install the libraries that are missing (Debian, Ubuntu)"
@@ -89,12 +96,20 @@ bench-peer: release peer-environment
 # Python packages go into a folder of their own, from PyPI; another Python than that is used as it is.
 .PHONY: peer-environment
 peer-environment:
-	@$(PEER_PYTHON) -c 'import torch' 2>/dev/null || { \
+	@$(PEER_PYTHON) -c 'import $(PEER_MODULES)' 2>/dev/null || { \
 	  [ "$(PEER_PYTHON)" = "$(PEER_FOLDER)/bin/python" ] || { \
-	    echo "error: PyTorch cannot be imported – PEER_PYTHON=$(PEER_PYTHON) – install it there or leave" \
-	      "PEER_PYTHON out" >&2; exit 78; }; \
+	    echo "error: $(PEER_MODULES) cannot be imported – PEER_PYTHON=$(PEER_PYTHON) – install what is missing there or" \
+	      "leave PEER_PYTHON out" >&2; exit 78; }; \
 	  python3 -m venv $(PEER_FOLDER) && \
 	  $(PEER_FOLDER)/bin/python -m pip install --quiet --requirement Benchmarks/peer/requirements.txt; }
+
+# Logits of icnn, PyTorch and ONNX Runtime on 50 photographs of DATA, for every network.
+check-logits: PEER_MODULES = torch, onnxruntime, PIL, safetensors
+.PHONY: check-logits
+check-logits: release peer-environment
+	@[ -n "$(DATA)" ] || { \
+	  echo "error: no photographs – DATA – give the folder of a data set: make check-logits DATA=DIR" >&2; exit 64; }
+	$(PEER_PYTHON) -B Benchmarks/peer/check_logits.py --icnn $(ICNN) --data $(DATA) $(LOGITS_OPTIONS)
 
 # A stage of .ci/run; needs no Swift code.
 .PHONY: check-benchmarks
@@ -110,8 +125,16 @@ tensorboard-environment:
 	  $(TENSORBOARD_FOLDER)/bin/python -m pip install --quiet \
 	    --requirement Tests/TrainingTests/TensorBoard/requirements.txt; }
 
-# Writes Event.pb.swift anew after a change of Event.proto; wants protoc (Debian's protobuf-compiler). The generator is
-# built from the very version of swift-protobuf that icnn is linked with.
+# A Python that has ONNX Runtime, for the tests that let it compute logits from exported models.
+.PHONY: onnx-environment
+onnx-environment:
+	@$(ONNX_FOLDER)/bin/python -c 'import onnx, onnxruntime' 2>/dev/null || { \
+	  python3 -m venv $(ONNX_FOLDER) && \
+	  $(ONNX_FOLDER)/bin/python -m pip install --quiet --requirement Tests/WeightsTests/ONNX/requirements.txt; }
+
+# Writes Event.pb.swift and ONNX.pb.swift anew after a change of their .proto; wants protoc (Debian's
+# protobuf-compiler). The generator is built from the very version of swift-protobuf that icnn is linked with.
+PROTOBUF_MESSAGES = Sources/Training/TensorBoard/Event.proto Sources/Weights/ONNX/ONNX.proto
 PROTOBUF_PACKAGE = .build/checkouts/swift-protobuf
 PROTOBUF_BUILD = $(SWIFT) build -c release --package-path $(PROTOBUF_PACKAGE) --scratch-path .build-protobuf \
   --product protoc-gen-swift
@@ -119,8 +142,11 @@ PROTOBUF_BUILD = $(SWIFT) build -c release --package-path $(PROTOBUF_PACKAGE) --
 protobuf: toolchain
 	$(SWIFT) package resolve
 	$(PROTOBUF_BUILD)
-	protoc --plugin=protoc-gen-swift=$$($(PROTOBUF_BUILD) --show-bin-path)/protoc-gen-swift \
-	  --proto_path=Sources/Training/TensorBoard --swift_out=Sources/Training/TensorBoard Event.proto
+	for message in $(PROTOBUF_MESSAGES); do \
+	  folder=$$(dirname $$message); \
+	  protoc --plugin=protoc-gen-swift=$$($(PROTOBUF_BUILD) --show-bin-path)/protoc-gen-swift \
+	    --proto_path=$$folder --swift_out=$$folder $$(basename $$message) || exit 1; \
+	done
 
 FORMATTED = Sources Tests Package.swift
 

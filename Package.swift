@@ -44,7 +44,12 @@ let package = Package(
       name: "Communication", dependencies: ["CKernels"] + (withMPI ? ["CMPI"] : []),
       swiftSettings: communicationSettings),
     .target(
-      name: "Weights", dependencies: ["Networks", "Datasets", "MATFiles", "Tensors", "CXXHash", "CZip"],
+      name: "Weights",
+      dependencies: [
+        "Networks", "Datasets", "MATFiles", "Tensors", "CXXHash", "CZip",
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ],
+      exclude: ["ONNX/ONNX.proto"],
       swiftSettings: swiftSettings),
     .target(
       name: "Training",
@@ -98,8 +103,14 @@ let package = Package(
       dependencies: ["Communication", "CommunicationProbe", "TestSupport"], swiftSettings: swiftSettings),
     .testTarget(
       name: "WeightsTests",
-      dependencies: ["Weights", "MATFiles", "Training", "Networks", "Datasets", "Tensors", "TestSupport"],
-      resources: [.copy("Samples"), .copy("PyTorch/evaluate_weights.py")],
+      dependencies: [
+        "Weights", "MATFiles", "Training", "Networks", "Datasets", "Tensors", "TestSupport",
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ],
+      exclude: ["ONNX/requirements.txt"],
+      resources: [
+        .copy("Samples"), .copy("PyTorch/evaluate_weights.py"), .copy("ONNX/evaluate_onnx.py"),
+      ],
       swiftSettings: swiftSettings),
     .testTarget(
       name: "TrainingTests",

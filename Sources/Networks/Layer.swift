@@ -35,6 +35,8 @@ public protocol Layer: AnyObject {
   /// The layers inside a composite, in the order of their parameters; otherwise none. A composite reports them, and its
   /// own steps, to the context's observer.
   var parts: [any Layer] { get }
+  /// The same layers as the chains that they form, each of which reads the composite's input. By default a single one.
+  var chains: [[any Layer]] { get }
 }
 
 extension Layer {
@@ -48,6 +50,8 @@ extension Layer {
   public var overwritesGradients: Bool { false }
   /// It is no composite.
   public var parts: [any Layer] { [] }
+  /// All parts in one chain.
+  public var chains: [[any Layer]] { parts.isEmpty ? [] : [parts] }
   /// The layers that compute: the layer itself, after all of a composite's parts.
   public var leaves: [any Layer] { parts.flatMap(\.leaves) + [self] }
 }

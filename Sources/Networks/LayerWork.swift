@@ -24,19 +24,41 @@ public struct LayerWork: Sendable, Equatable {
   public init(_ layer: any Layer, input: Tensor, output: Tensor) {
     switch layer {
     case let convolution as Convolution:
-      let geometry = convolution.geometry
-      let taps = geometry.kernelHeight * geometry.kernelWidth
-      let productsPerOutput = geometry.inputChannels / geometry.groups * taps
       self.init(
-        kind: "convolution", algorithm: convolution.algorithmDescription,
-        products: output.shape.batch * output.shape.features * productsPerOutput,
+        kind: Self.kind(of: layer), algorithm: convolution.algorithmDescription,
+        products: Self.multiplyAdds(of: layer, output: output.shape),
         needsInputGradient: layer.needsInputGradient)
-    case let linear as Linear:
+    case is Linear:
       self.init(
-        kind: "linear", algorithm: nil, products: input.shape.batch * linear.inputs * linear.outputs,
+        kind: Self.kind(of: layer), algorithm: nil,
+        products: Self.multiplyAdds(of: layer, output: output.shape),
         needsInputGradient: layer.needsInputGradient)
     default:
       self.init(layer, inputBytes: 4 * Double(input.count), outputBytes: 4 * Double(output.count))
+    }
+  }
+
+  /// The layer's type in words, as in `kind`.
+  public static func kind(of layer: any Layer) -> String {
+    switch layer {
+    case is Convolution: "convolution"
+    case is Linear: "linear"
+    default: Self(layer, inputBytes: 0, outputBytes: 0).kind
+    }
+  }
+
+  /// Products of the plain formula of a convolution or linear layer in forward; 0 of all others, whose parts count for
+  /// themselves.
+  ///
+  /// - Parameter output: [N, C, H, W].
+  public static func multiplyAdds(of layer: any Layer, output: Shape) -> Int {
+    switch layer {
+    case let convolution as Convolution:
+      let geometry = convolution.geometry
+      let taps = geometry.kernelHeight * geometry.kernelWidth
+      return output.batch * output.features * (geometry.inputChannels / geometry.groups * taps)
+    case let linear as Linear: return output.batch * linear.inputs * linear.outputs
+    default: return 0
     }
   }
 

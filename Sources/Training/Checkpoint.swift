@@ -19,6 +19,13 @@ public struct Checkpoint: Sendable {
   public let directory: String
   /// What `state.json` says.
   public let state: CheckpointState
+  /// XXH128 of each of its files, as they were found right.
+  public let checksums: [String: String]
+  /// When it was completed, by the file system; nil if that does not tell.
+  public var written: Date? {
+    let attributes = try? FileManager.default.attributesOfItem(atPath: directory + "/" + Self.checksumFile)
+    return attributes?[.modificationDate] as? Date
+  }
 
   private static let modelFile = "model.safetensors"
   private static let optimizerFile = "optimizer.safetensors"
@@ -120,6 +127,7 @@ public struct Checkpoint: Sendable {
       if reader.tensors[Self.meanName] != nil { state.preprocessing.mean = try reader.floats(Self.meanName) }
       try state.requireSense(path: statePath)
       self.state = state
+      checksums = expected
     } catch let error as WeightsError {
       throw CheckpointError(error)
     } catch {
@@ -252,8 +260,9 @@ public struct Checkpoint: Sendable {
     } catch {
       throw .cannotWrite(path: partial, reason: Self.reason(error))
     }
+    let checksums: [String: String]
     do throws(CheckpointError) {
-      try writeFiles(state, network, velocities, into: partial)
+      checksums = try writeFiles(state, network, velocities, into: partial)
       try publish(partial, as: final, in: folder)
     } catch {
       try? FileManager.default.removeItem(atPath: partial)
@@ -262,18 +271,19 @@ public struct Checkpoint: Sendable {
     for old in names(in: folder).dropLast(keep) {
       try? FileManager.default.removeItem(atPath: folder + "/" + old)
     }
-    return try Checkpoint(written: final, state: state)
+    return Checkpoint(written: final, state: state, checksums: checksums)
   }
 
-  private init(written directory: String, state: CheckpointState) throws(CheckpointError) {
+  private init(written directory: String, state: CheckpointState, checksums: [String: String]) {
     self.directory = directory
     self.state = state
+    self.checksums = checksums
   }
 
   private static func writeFiles(
     _ state: CheckpointState, _ network: Network, _ velocities: UnsafeBufferPointer<Float>,
     into folder: String
-  ) throws(CheckpointError) {
+  ) throws(CheckpointError) -> [String: String] {
     var entries = network.store.parameters.map { parameter in
       SafeTensors.Entry(parameter.name, .float32, shape: parameter.shape) {
         parameter.canonical(
@@ -311,10 +321,11 @@ public struct Checkpoint: Sendable {
       throw .cannotWrite(path: folder + "/" + stateFile, reason: "the state cannot be encoded")
     }
     let stateChecksum = try writeFile(Array(json) + [0x0A], to: folder + "/" + stateFile)
-    let listing = Self.listing([
+    let checksums = [
       modelFile: modelChecksum, optimizerFile: optimizerChecksum, stateFile: stateChecksum,
-    ])
-    _ = try writeFile(Array(listing.utf8), to: folder + "/" + checksumFile)
+    ]
+    _ = try writeFile(Array(Self.listing(checksums).utf8), to: folder + "/" + checksumFile)
+    return checksums
   }
 
   /// The text of CHECKSUMS, as xxh128sum writes it.

@@ -11,7 +11,8 @@ extension CheckpointError {
       case .cannotRead(let path, let reason): .cannotRead(path: path, reason: reason)
       case .damaged(let path, let reason), .unsupported(let path, let reason):
         .damaged(path: path, reason: reason)
-      case .mismatch(let path, let reason): .mismatch(path: path, reason: reason)
+      case .mismatch(let path, let reason), .cannotExport(let path, let reason):
+        .mismatch(path: path, reason: reason)
       case .cannotWrite(let path, let reason): .cannotWrite(path: path, reason: reason)
       }
   }

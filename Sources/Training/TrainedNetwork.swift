@@ -18,7 +18,13 @@ public struct TrainedNetwork {
   ///
   /// - Throws: `CheckpointError`.
   public init(_ path: String, onDamaged: (CheckpointError) -> Void = { _ in }) throws {
-    let checkpoint = try Checkpoint.open(path, onDamaged: onDamaged)
+    try self.init(Checkpoint.open(path, onDamaged: onDamaged))
+  }
+
+  /// The network of an open checkpoint.
+  ///
+  /// - Throws: `CheckpointError`.
+  public init(_ checkpoint: Checkpoint) throws(CheckpointError) {
     let (configuration, architecture) = try checkpoint.resolvedConfiguration()
     network = architecture.build(configuration.networkOptions(outputs: checkpoint.state.outputs))
     try checkpoint.restore(network, velocities: nil)

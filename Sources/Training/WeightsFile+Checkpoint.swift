@@ -1,3 +1,4 @@
+import Datasets
 import Foundation
 import Networks
 import Weights
@@ -7,12 +8,13 @@ extension WeightsFile {
   ///
   /// - Throws: `WeightsError` for files, `CheckpointError` for checkpoints.
   public static func open(_ path: String) throws -> WeightsFile {
+    try isFolder(path) ? WeightsFile(Checkpoint.open(path)) : WeightsFile(path: path)
+  }
+
+  /// Whether a path is that of a checkpoint or a run, which are folders.
+  static func isFolder(_ path: String) -> Bool {
     var isDirectory: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory), isDirectory.boolValue
-    else {
-      return try WeightsFile(path: path)
-    }
-    return try WeightsFile(Checkpoint.open(path))
+    return FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) && isDirectory.boolValue
   }
 
   /// The weights and running statistics of a checkpoint; the metadata say what else their user must know.
@@ -20,9 +22,17 @@ extension WeightsFile {
   /// - Throws: `WeightsError` if its file cannot be read.
   public init(_ checkpoint: Checkpoint) throws(WeightsError) {
     let file = try WeightsFile(path: checkpoint.modelPath)
+    let state = checkpoint.state
     var metadata = ["format": "icnn"]
-    metadata["classes"] = Self.json(checkpoint.state.classNames)
-    metadata["outputs"] = String(checkpoint.state.outputs)
+    metadata["classes"] = Self.json(state.classNames)
+    metadata["outputs"] = String(state.outputs)
+    metadata["activation"] = state.configuration.loss == .logistic ? "sigmoid" : "softmax"
+    let augmentation = Augmentation(cropMargin: Float(state.configuration.cropMargin))
+    metadata["resized_side"] = String(augmentation.resizedSide(imageSize: state.preprocessing.imageSize))
+    metadata["program_version"] = state.programVersion
+    metadata["data_fingerprint"] = state.dataFingerprint
+    metadata["step"] = String(state.step)
+    metadata["epoch"] = String(state.epoch)
     if checkpoint.state.configuration.interpretable {
       metadata["interpretable"] = Self.json(try InterpretableMetadata(file, checkpoint.state))
     }

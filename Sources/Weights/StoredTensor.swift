@@ -59,6 +59,13 @@ public struct StoredTensor {
     self.path = path
   }
 
+  /// The same values as a matrix [shape[0], all others], nil if they do not lie one after the other.
+  func flattened() -> StoredTensor? {
+    guard isContiguous, let rows = shape.first, rows > 0 else { return nil }
+    return StoredTensor(
+      name, type, shape: [rows, count / rows], strides: [count / rows, 1], offset: first, storage, path: path)
+  }
+
   /// The values as Float, row-major.
   ///
   /// - Throws: `WeightsError` if the file cannot be read.

@@ -10,6 +10,8 @@ public enum WeightsError: Error, Equatable, Sendable, CustomStringConvertible {
   case unsupported(path: String, reason: String)
   /// It is whole, but of another network.
   case mismatch(path: String, reason: String)
+  /// It is whole, but cannot be had in the format that is asked for.
+  case cannotExport(path: String, reason: String)
   /// Disk full, read-only, no permission.
   case cannotWrite(path: String, reason: String)
 
@@ -17,7 +19,7 @@ public enum WeightsError: Error, Equatable, Sendable, CustomStringConvertible {
   public var exitCode: Int32 {
     switch self {
     case .missing: 66
-    case .damaged, .unsupported, .mismatch: 65
+    case .damaged, .unsupported, .mismatch, .cannotExport: 65
     case .cannotRead, .cannotWrite: 74
     }
   }
@@ -32,6 +34,8 @@ public enum WeightsError: Error, Equatable, Sendable, CustomStringConvertible {
       "weights are not understood – \(path): \(reason) – save the state_dict() of the model, or safetensors"
     case .mismatch(let path, let reason):
       "weights do not fit – \(path): \(reason) – icnn weights show tells what a file holds"
+    case .cannotExport(let path, let reason):
+      "weights cannot be exported – \(path): \(reason) – safetensors holds every network"
     case .cannotWrite(let path, let reason):
       "weights cannot be written – \(path): \(reason) – check the disk and permissions"
     }

@@ -51,7 +51,7 @@ public struct WeightsFile {
     if SafeTensors.mayBe(contents) {
       try self.init(safeTensors: path)
     } else if TorchFile.mayBe(contents) {
-      self.init(path: path, format: .torch, tensors: try TorchFile.read(path, contents))
+      self.init(path: path, format: .torch, tensors: TimmNames.translated(try TorchFile.read(path, contents)))
     } else if MatConvNetFile.mayBe(contents) {
       self = try MatConvNetFile.read(path)
     } else {
@@ -65,7 +65,7 @@ public struct WeightsFile {
     // In a checkpoint's own file the mean image lies among the weights.
     let mean = tensors.firstIndex { $0.name == Self.meanName }.map { tensors.remove(at: $0) }
     self.init(
-      path: path, format: .safeTensors, tensors: tensors, metadata: reader.metadata,
+      path: path, format: .safeTensors, tensors: TimmNames.translated(tensors), metadata: reader.metadata,
       statedArchitecture: reader.metadata["architecture"] ?? reader.metadata["network"],
       statedPreprocessing: try Preprocessing(
         metadata: reader.metadata, pixelMean: try mean?.floats(), path: path))

@@ -12,12 +12,32 @@ public struct WeightsSummary: Encodable {
 
   /// How images become inputs: (pixel − mean) · scale with pixels in 0...255, RGB.
   public struct Inputs: Encodable {
-    let imageSize: Int
+    /// Side of the input, in pixels.
+    public let imageSize: Int
     /// Of each channel; of a mean image the mean over its pixels.
     let mean: [Float]
     /// pixel, channel or none.
     let meanOf: String
     let scale: [Float]
+
+    /// What a checkpoint or a file says; a mean image is told by its mean.
+    public init(_ known: Preprocessing) {
+      imageSize = known.imageSize
+      mean = known.meanKind == .pixel ? known.adapted(to: known.imageSize + 1).mean : known.mean
+      meanOf = known.meanKind.rawValue
+      scale = known.scale
+    }
+
+    /// "(pixel − [124, 117, 104]) · [0.0171, 0.0175, 0.0174]".
+    public var formula: String {
+      let subtracted =
+        meanOf == "none" ? "" : " − \(Self.list(mean))\(meanOf == "pixel" ? " (mean image)" : "")"
+      return "(pixel\(subtracted)) · \(Self.list(scale))"
+    }
+
+    private static func list(_ values: [Float]) -> String {
+      "[" + values.map { String(format: "%.6g", $0) }.joined(separator: ", ") + "]"
+    }
   }
 
   let path: String
@@ -39,21 +59,9 @@ public struct WeightsSummary: Encodable {
     architectures = matches.map(\.architecture.name)
     widths = matches.first?.widths ?? [:]
     outputs = matches.first?.outputs
-    preprocessing = file.preprocessing(for: matches.first).map { known in
-      // A mean image is told by its mean.
-      let mean = known.meanKind == .pixel ? known.adapted(to: known.imageSize + 1).mean : known.mean
-      return Inputs(
-        imageSize: known.imageSize, mean: mean, meanOf: known.meanKind.rawValue, scale: known.scale)
-    }
+    preprocessing = file.preprocessing(for: matches.first).map(Inputs.init)
     values = file.valueCount
     arrays = file.tensors.map { Array(name: $0.name, type: $0.type.rawValue, shape: $0.shape) }
-  }
-
-  /// Everything, for programs.
-  public func json() throws -> String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    return String(decoding: try encoder.encode(self), as: UTF8.self)
   }
 
   /// Everything, for people.
@@ -63,11 +71,7 @@ public struct WeightsSummary: Encodable {
       ? "unknown" : architectures.joined(separator: " or ") + (widths.isEmpty ? "" : ", of other widths")
     let inputs =
       preprocessing.map { known in
-        let mean =
-          known.meanOf == "none"
-          ? "" : " − \(list(known.mean))\(known.meanOf == "pixel" ? " (mean image)" : "")"
-        return
-          "\(known.imageSize) × \(known.imageSize) pixels, RGB in 0…255: (pixel\(mean)) · \(list(known.scale))"
+        "\(known.imageSize) × \(known.imageSize) pixels, RGB in 0…255: \(known.formula)"
       } ?? "unknown"
     let lines = [
       "file          \(path)", "format        \(format)", "network       \(network)",
@@ -82,9 +86,5 @@ public struct WeightsSummary: Encodable {
         let padding = String(repeating: " ", count: max(longest - name.count, 0) + 2)
         return "  \(name)\(padding)\($0.type.padding(toLength: 6, withPad: " ", startingAt: 0))\($0.shape)"
       }).joined(separator: "\n")
-  }
-
-  private func list(_ values: [Float]) -> String {
-    "[" + values.map { String(format: "%.6g", $0) }.joined(separator: ", ") + "]"
   }
 }

@@ -15,12 +15,7 @@ struct DoctorCommand: ParsableCommand {
   func run() throws {
     CPU.configure()
     let diagnosis = Diagnosis()
-    if json {
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
-      print(String(decoding: try encoder.encode(diagnosis), as: UTF8.self))
-      return
-    }
+    if json { return try printJSON(diagnosis) }
     let width = diagnosis.facts.map(\.name.count).max() ?? 0
     for fact in diagnosis.facts {
       print(fact.name + String(repeating: " ", count: width + 2 - fact.name.count) + fact.value)

@@ -54,10 +54,7 @@ struct ImportCommand: ParsableCommand {
     let summary = try DataImport(plan, to: output, longestSide: longestSide).run {
       writing.show($0, of: total)
     }
-    guard json else { return print(summary.description) }
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
-    print(String(decoding: try encoder.encode(summary), as: UTF8.self))
+    if json { try printJSON(summary) } else { print(summary.description) }
   }
 
   private func makePlan(_ progress: @escaping @Sendable (Int, Int) -> Void) throws -> ImportPlan {

@@ -1,57 +1,61 @@
 import ArgumentParser
 import Foundation
+import Interpretability
 import Networks
 import Training
 
 /// `icnn info`.
 struct InfoCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "info", abstract: "What a checkpoint holds; every checksum is verified.")
-
-  @Argument(help: "Checkpoint, or a run whose newest one is meant.") var checkpoint: String
-  @Flag(help: "Print the state as JSON.") var json = false
-
-  func run() throws {
-    let trained = try TrainedNetwork(checkpoint) { printError("passed over: \($0)") }
-    if json {
-      var state = trained.state
-      state.preprocessing.mean = []
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
-      print(String(decoding: try encoder.encode(state), as: UTF8.self))
-      return
-    }
-    let state = trained.state
-    let configuration = state.configuration
-    print(
-      """
-      checkpoint    \(trained.directory)
-      written by    icnn \(state.programVersion)
-      network       \(configuration.network), \(configuration.interpretable ? "interpretable" : "ordinary")
-      input         \(state.preprocessing.imageSize) × \(state.preprocessing.imageSize) pixels
-      classes       \(state.classNames.joined(separator: ", "))
-      parameters    \(state.parameterCount)
-      position      step \(state.step), epoch \(state.epoch)
-      validation    \(state.validationAccuracy.map { "accuracy \($0.fixed(4))" } ?? "none yet")
-      data          \(configuration.data), fingerprint \(state.dataFingerprint)
+    commandName: "info",
+    abstract: "What a checkpoint holds, or what a network consists of; every checksum is verified.",
+    discussion: """
+      The table has a line a layer. mult-adds: of a convolution or linear layer for one image; an operation count is \
+      twice that. field, stride, offset: side of what one unit sees of the input, distance of neighbouring units, and \
+      where the first one's field has its centre, in pixels from the top left corner.
       """)
-    if configuration.interpretable {
-      print(
-        "formulation   \(configuration.formulation.rawValue), \(configuration.filterGradient.rawValue), "
-          + "filter loss \(configuration.filterLoss.rawValue)")
-    }
-    print("\nlayers")
-    var shape = trained.network.inputShape
-    for layer in trained.network.layers {
-      shape = layer.outputShape(for: shape)
-      let count = layer.parameters.reduce(0) { $0 + $1.count }
-      let extent =
-        shape.cells == 1 ? "\(shape.channels)" : "\(shape.channels) × \(shape.height) × \(shape.width)"
-      print("  \(pad(layer.name, 24))\(pad(extent, 18))\(count == 0 ? "" : "\(count)")")
+
+  @Argument(help: "Checkpoint, or a run whose newest one is meant.") var checkpoint: String?
+  @OptionGroup(title: "Without a checkpoint") var plan: PlannedNetwork
+  @Flag(help: "Print JSON.") var json = false
+
+  func validate() throws {
+    guard (checkpoint == nil) != (plan.network == nil) else {
+      throw ValidationError("give a checkpoint, or --network NAME")
     }
   }
 
-  private func pad(_ text: String, _ width: Int) -> String {
-    text + String(repeating: " ", count: max(1, width - text.count))
+  func run() throws {
+    guard let checkpoint else { return try describe(NetworkSummary(plan.build())) }
+    let description = try CheckpointDescription(checkpoint) { printError("passed over: \($0)") }
+    if json { try printJSON(description) } else { print(description.text) }
+  }
+
+  private func describe(_ network: NetworkSummary) throws {
+    if json { try printJSON(network) } else { print(NetworkTable(network)) }
+  }
+}
+
+/// A network that nobody has trained yet.
+struct PlannedNetwork: ParsableArguments {
+  @Option(help: "alexnet, caffe-alexnet, vgg-m, vgg-s, vgg16, resnet18, resnet50 or compact.")
+  var network: String?
+  @Flag(help: "Without masks.") var ordinary = false
+  @Option(help: "Side of the square input, in pixels. (default: the network's own)") var imageSize: Int?
+  @Option(help: "Number of logits.") var outputs = 1000
+
+  func validate() throws {
+    guard (1...65_536).contains(outputs) else { throw ValidationError("--outputs takes 1 to 65536") }
+    guard (1...4096).contains(imageSize ?? 1) else { throw ValidationError("--image-size takes 1 to 4096") }
+  }
+
+  /// The network, its parameters zero.
+  func build() throws -> Network {
+    var configuration = TrainingConfiguration()
+    configuration.network = network ?? configuration.network
+    configuration.interpretable = !ordinary
+    configuration.imageSize = imageSize
+    let (resolved, architecture) = try configuration.resolved()
+    return architecture.build(resolved.networkOptions(outputs: outputs))
   }
 }

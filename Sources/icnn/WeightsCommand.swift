@@ -15,24 +15,40 @@ struct WeightsCommand: ParsableCommand {
   struct ConvertCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
       commandName: "convert",
-      abstract: "Write weights as safetensors, under torchvision's names.",
+      abstract: "Write weights as safetensors, under torchvision's names, or a whole network as ONNX.",
       discussion: """
         IN is a safetensors file, a .pth of PyTorch (a state_dict or a training checkpoint with one), a MatConvNet .mat, \
         or a checkpoint or run of icnn. Nothing in a .pth is executed. The metadata of the result say which network it \
         is, how images become inputs, and for checkpoints the classes and the filters' categories.
+
+        An ONNX model takes pixels, RGB in 0…255, [N, 3, H, W], as its input 'image' and gives 'logits'; masks and \
+        preprocessing are in it.
         """)
 
     @Argument(help: ArgumentHelp("What to read.", valueName: "in")) var source: String
-    @Argument(help: ArgumentHelp("Safetensors file to write.", valueName: "out.safetensors")) var result:
+    @Argument(help: ArgumentHelp("File to write: .safetensors or .onnx.", valueName: "out")) var result:
       String
     @Option(help: "Which network it is, where the file leaves that open (vgg-m and vgg-s have equal shapes).")
     var network: String?
 
     func run() throws {
-      guard (result as NSString).pathExtension == "safetensors" else {
+      switch (result as NSString).pathExtension {
+      case "safetensors": try writeSafeTensors()
+      case "onnx": try writeONNX()
+      default:
         throw ExitError(
-          code: 64, "only safetensors is written – \(result) – let the name end in .safetensors")
+          code: 64,
+          "only safetensors and ONNX are written – \(result) – let the name end in .safetensors or .onnx")
       }
+    }
+
+    private func writeONNX() throws {
+      let model = try ONNXModel.open(source) { try WeightsCommand.match($0, network) }
+      try model.write(to: result)
+      print("\(model.operatorCount) operators, \(model.valueCount) values, in \(result)")
+    }
+
+    private func writeSafeTensors() throws {
       let file = try WeightsFile.open(source)
       let match = try WeightsCommand.match(file, network)
       let export = WeightsExport(file, match)
@@ -53,7 +69,7 @@ struct WeightsCommand: ParsableCommand {
     func run() throws {
       let file = try WeightsFile.open(file)
       let summary = WeightsSummary(file)
-      print(json ? try summary.json() : summary.text)
+      if json { try printJSON(summary) } else { print(summary.text) }
     }
   }
 

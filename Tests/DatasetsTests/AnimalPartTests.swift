@@ -3,21 +3,7 @@ import Testing
 
 @testable import Datasets
 
-/// The environment variable ICNN_DATA_DIR names the folder that holds animal-part-mini, or it is in the folder `data`
-/// of a directory beside the package.
-private let animalPartPath: String? = {
-  var candidates: [String] = []
-  if let data = ProcessInfo.processInfo.environment["ICNN_DATA_DIR"] {
-    candidates = [data]
-  } else {
-    let package = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-      .deletingLastPathComponent()
-    let beside = package.deletingLastPathComponent().path
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: beside)) ?? []
-    candidates = names.sorted().map { "\(beside)/\($0)/data" }
-  }
-  return candidates.map { $0 + "/animal-part-mini" }.first { FileManager.default.fileExists(atPath: $0) }
-}()
+private let animalPartPath = sampleFolder("animal-part-mini")
 
 /// On real photographs.
 @Suite(.enabled(if: animalPartPath != nil, "needs animal-part-mini in ICNN_DATA_DIR"))

@@ -35,9 +35,8 @@ import Testing
       #expect(try Program.run(Program.training(run, "--steps", "5")).exitCode == 0)
       let info = try Program.run(["info", run])
       #expect(info.exitCode == 0 && info.stdout.contains("interpretable.mask1"))
-      let state = try JSONSerialization.jsonObject(
-        with: Data(try Program.run(["info", run, "--json"]).stdout.utf8))
-      #expect((state as? [String: Any])?["step"] as? Int == 5)
+      #expect(info.stdout.contains("checksums     right: model.safetensors, optimizer"))
+      try describe(run)
 
       let evaluation = try Program.run(["evaluate", "--checkpoint", run, "--data", Program.data, "--json"])
       let result = try #require(
@@ -72,6 +71,81 @@ import Testing
       let words = try Program.run(["predict", "--checkpoint", run, image])
       #expect(
         words.exitCode == 0 && words.stdout.hasPrefix("\(image): \(object["class"] as? String ?? "?") 0."))
+    }
+  }
+
+  /// What `icnn info --json` says of a run of five steps.
+  private func describe(_ run: String) throws {
+    let state = try #require(
+      try JSONSerialization.jsonObject(
+        with: Data(try Program.run(["info", run, "--json"]).stdout.utf8)) as? [String: Any])
+    #expect(state["step"] as? Int == 5)
+    let history = try #require(state["history"] as? [String: Any])
+    #expect((history["starts"] as? [[String: Any]])?.map { $0["ranks"] as? Int } == [1])
+    #expect(history["seconds"] as? Double ?? 0 > 0)
+    #expect((state["checksums"] as? [String: String])?.count == 3)
+    let network = try #require(state["network"] as? [String: Any])
+    let layers = try #require(network["layers"] as? [[String: Any]])
+    let counts = layers.compactMap { $0["parameters"] as? Int }
+    #expect(counts.reduce(0, +) == network["parameters"] as? Int)
+    let filters = try #require(state["filters"] as? [[String: Any]])
+    #expect(filters.map { $0["layer"] as? String } == ["interpretable.mask0", "interpretable.mask1"])
+    for one in filters {
+      let assigned = try #require(one["counts"] as? [String: Int]).values.reduce(0, +)
+      let all = try #require(one["categories"] as? [Any]).count
+      #expect(all == 192 && assigned + (one["unassigned"] as? Int ?? -1) == all)
+    }
+  }
+
+  @Test("a network is described without a checkpoint, and only one of both")
+  func planned() throws {
+    let alexNet = try Program.run(["info", "--network", "alexnet", "--ordinary"])
+    #expect(alexNet.exitCode == 0 && alexNet.stdout.contains("61,100,840"), "\(alexNet.stderr)")
+    let small = try Program.run(
+      ["info", "--network", "compact", "--image-size", "32", "--outputs", "7", "--json"])
+    let json = try #require(
+      try JSONSerialization.jsonObject(with: Data(small.stdout.utf8)) as? [String: Any])
+    #expect(json["outputs"] as? Int == 7 && json["input"] as? [Int] == [3, 32, 32])
+    #expect(try Program.run(["info"]).exitCode == 64)
+    #expect(try Program.run(["info", "somewhere", "--network", "compact"]).exitCode == 64)
+    #expect(try Program.run(["info", "--network", "compact", "--outputs", "0"]).exitCode == 64)
+    let tiny = try Program.run(["info", "--network", "vgg16", "--image-size", "8"])
+    #expect(tiny.exitCode == 78 && tiny.stderr.contains("at least 32"), "\(tiny.stderr)")
+  }
+
+  @Test("the keys of all JSON are in snake_case")
+  func keys() throws {
+    try Program.withFolder { folder in
+      let run = folder + "/run"
+      #expect(try Program.run(Program.training(run, "--steps", "1")).exitCode == 0)
+      for arguments in [
+        ["info", run], ["weights", "show", run], ["doctor"],
+        ["evaluate", "--checkpoint", run, "--data", Program.data],
+        [
+          "bench", "--network", "compact", "--batch-size", "2", "--steps", "1", "--image-size", "16",
+          "--profile",
+        ],
+      ] {
+        let outcome = try Program.run(arguments + ["--json"])
+        try #require(outcome.exitCode == 0, "\(outcome.stderr)")
+        let strange = Self.keys(try JSONSerialization.jsonObject(with: Data(outcome.stdout.utf8)))
+          .filter { $0.contains(where: \.isUppercase) }
+        #expect(strange == [], "\(arguments[0])")
+      }
+    }
+  }
+
+  /// Of all objects inside; names of files, classes and options as they are.
+  private static func keys(_ value: Any) -> Set<String> {
+    switch value {
+    case let object as [String: Any]:
+      object.reduce(into: Set<String>()) { all, entry in
+        all.insert(entry.key)
+        guard !["checksums", "configuration"].contains(entry.key) else { return }
+        all.formUnion(keys(entry.value))
+      }
+    case let list as [Any]: list.reduce(into: Set<String>()) { $0.formUnion(keys($1)) }
+    default: []
     }
   }
 

@@ -37,6 +37,38 @@ import Testing
     #expect(ArchitectureMatch.only(for: try file(name, stated: name))?.architecture.name == name)
   }
 
+  @Test("timm's VGG-16, whose classifier is made of convolutions, is torchvision's")
+  func timm() throws {
+    let names = [
+      "classifier.0": "pre_logits.fc1", "classifier.3": "pre_logits.fc2", "classifier.6": "head.fc",
+    ]
+    let entries = try file("vgg16", widths: ["classifier.0": 6, "classifier.3": 5]).tensors.map { tensor in
+      let parts = tensor.name.split(separator: ".")
+      let layer = parts.dropLast().joined(separator: "."), kind = parts[parts.count - 1]
+      let shape =
+        switch (layer, kind) {
+        case ("classifier.0", "weight"): [6, 512, 7, 7]
+        case ("classifier.3", "weight"): [5, 6, 1, 1]
+        default: tensor.shape
+        }
+      return SafeTensors.Entry("\(names[layer] ?? layer).\(kind)", .uint8, shape: shape) { bytes in
+        for index in bytes.indices { bytes[index] = UInt8(truncatingIfNeeded: index) }
+      }
+    }
+    try Samples.withFolder { folder in
+      try SafeTensors.write(entries, metadata: [:], to: folder + "/timm.safetensors")
+      let file = try WeightsFile(path: folder + "/timm.safetensors")
+      let match = try #require(ArchitectureMatch.only(for: file))
+      #expect(match.architecture.name == "vgg16" && match.outputs == 7)
+      #expect(match.widths == ["classifier.0": 6, "classifier.3": 5])
+      let weights = try #require(file["classifier.0.weight"])
+      #expect(weights.shape == [6, 25_088])
+      #expect(
+        try weights.contiguousBytes().prefix(300) == Data((0..<300).map { UInt8(truncatingIfNeeded: $0) }))
+      #expect(!file.tensors.contains { $0.name.contains("fc") })
+    }
+  }
+
   @Test("widths are those of the file")
   func widths() throws {
     let widths = ["features.0": 4, "features.3": 13, "features.10": 200, "classifier.1": 5]

@@ -49,14 +49,7 @@ struct ExportCase: CustomTestStringConvertible {
   func write(run: String) throws -> Network {
     let (resolved, architecture) = try configuration.resolved()
     let network = architecture.build(resolved.networkOptions(outputs: Self.classNames.count))
-    network.store.initialize(seed: 21)
-    var random = RandomSource(seed: 3, purpose: .test)
-    for parameter in network.store.parameters where parameter.shape.count == 1 {
-      parameter.importValues(parameter.exportValues().map { $0 + random.uniform(-0.2, 0.2) })
-    }
-    for state in network.states {
-      for index in state.values.indices { state.values[index] += Double(random.uniform(0, 0.5)) }
-    }
+    network.randomize()
     let state = CheckpointState(
       programVersion: "test", configuration: resolved, step: 4, epoch: 1, stepInEpoch: 4,
       classNames: Self.classNames, outputs: Self.classNames.count,

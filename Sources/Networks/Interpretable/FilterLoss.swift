@@ -18,6 +18,10 @@ protocol FilterLoss: AnyObject {
   var writesMultiples: Bool { get }
   /// What it keeps of a batch from forward to backward, in bytes.
   func keptBytes(images: Int) -> Int
+  /// The rule by which `placeMask` finds centres.
+  var centre: MaskForm.Centre { get }
+  /// How fast the mask of a filter falls with the distance from the centre.
+  func slope(filter: Int) -> Float
   /// Finds the centres of all maps. A second time in a step it finds the same.
   func placeMask(_ mask: TemplateMask, on x: Tensor)
   /// Starts the reductions that backward needs.

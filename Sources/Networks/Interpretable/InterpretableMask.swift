@@ -64,6 +64,13 @@ public final class InterpretableMask: Layer {
   /// copy across steps costs an allocation.
   public var report: FilterReport { filterLoss.report }
 
+  /// What the masks do in evaluation, with the decay that was learned.
+  package var form: MaskForm {
+    MaskForm(
+      centre: filterLoss.centre, rowStep: mask.rowStep, columnStep: mask.columnStep,
+      slopes: (0..<mask.shape.channels).map(filterLoss.slope), scale: mask.scale)
+  }
+
   /// The input's shape; traps if it is not the one the stage was built for.
   public func outputShape(for input: Shape) -> Shape {
     precondition(

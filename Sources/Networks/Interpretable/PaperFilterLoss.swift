@@ -98,7 +98,7 @@ final class PaperFilterLoss: FilterLoss {
     mask.rowStep = 1 / Float(shape.height)
     mask.columnStep = 1 / Float(shape.width)
     mask.scale = options.maskScale == .unit ? 1 : Float(bank.tau)
-    for lane in 0..<lanes { mask.slopes.pointer[lane] = Float(options.beta) }
+    for lane in 0..<lanes { mask.slopes.pointer[lane] = slope(filter: lane) }
   }
 
   var states: [LayerState] {
@@ -113,6 +113,10 @@ final class PaperFilterLoss: FilterLoss {
     if keepsUnweighted { bytes += images * lanes * (bank.count - 1) * MemoryLayout<Float>.stride }
     return bytes
   }
+
+  var centre: MaskForm.Centre { .peak }
+
+  func slope(filter: Int) -> Float { Float(options.beta) }
 
   func placeMask(_ mask: TemplateMask, on x: Tensor) {
     prepare(for: x)

@@ -112,11 +112,13 @@ final class ReleasedFilterLoss: FilterLoss {
 
   // MARK: forward
 
+  var centre: MaskForm.Centre { .centreOfMass }
+
+  func slope(filter: Int) -> Float { filterTypes[filter] == 1 ? decay.values[filter] : 0 }
+
   func placeMask(_ mask: TemplateMask, on x: Tensor) {
     prepare(for: x)
-    for filter in 0..<filters {
-      mask.slopes.pointer[filter] = filterTypes[filter] == 1 ? decay.values[filter] : 0
-    }
+    for filter in 0..<filters { mask.slopes.pointer[filter] = slope(filter: filter) }
     ck_centroid(
       x.pointer, mask.maps(of: x), mask.rows.pointer, mask.columns.pointer, mask.maxima.pointer,
       means.pointer, deviations.pointer)

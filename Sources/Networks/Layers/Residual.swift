@@ -23,6 +23,8 @@ public final class Residual: Layer, RectifiedInput {
   public var body: [any Layer] { bodyBranch.layers }
   /// The chain beside it; empty for the identity.
   public var shortcut: [any Layer] { shortcutBranch.layers }
+  /// The body and the shortcut, unless that is the identity.
+  public var chains: [[any Layer]] { shortcut.isEmpty ? [body] : [body, shortcut] }
   /// In the order of the files: the body, then the shortcut. Backward therefore goes through the shortcut first.
   public let parts: [any Layer]
   /// Those of all parts.

@@ -21,7 +21,11 @@ enum MatConvNetFile {
   static func read(_ path: String) throws(WeightsError) -> WeightsFile {
     do throws(MATFileError) {
       let file = try MATFile(path)
-      return try read(file.read("layers"), normalization: try normalization(file))
+      let meta = try optional(file, "meta")
+      let normalization =
+        if let meta { try meta.optionalField("normalization") } else { try optional(file, "normalization") }
+      let classes = if let meta { try meta.optionalField("classes") } else { try optional(file, "classes") }
+      return try read(file.read("layers"), normalization: normalization, classes: classes)
     } catch {
       throw WeightsError(error, path: path)
     }
@@ -30,7 +34,9 @@ enum MatConvNetFile {
   /// The network of `layers`.
   ///
   /// - Throws: `MATFileError.unexpected` with what no network here has.
-  static func read(_ layers: MATNode, normalization: MATNode?) throws(MATFileError) -> WeightsFile {
+  static func read(
+    _ layers: MATNode, normalization: MATNode?, classes: MATNode? = nil
+  ) throws(MATFileError) -> WeightsFile {
     var theirs: [MatConvNetLayer] = []
     for node in try layers.elements() { theirs.append(try MatConvNetLayer(node)) }
     guard let (architecture, pairs) = paired(theirs) else {
@@ -41,6 +47,7 @@ enum MatConvNetFile {
     }
     return WeightsFile(
       path: layers.path, format: .matConvNet, tensors: pairs.flatMap { tensors($0, as: $1, layers.path) },
+      metadata: classes.flatMap(metadata) ?? [:],
       statedArchitecture: architecture.name, statedPreprocessing: try preprocessing(normalization))
   }
 
@@ -128,18 +135,23 @@ enum MatConvNetFile {
       to: Int(side))
   }
 
-  private static func normalization(_ file: MATFile) throws(MATFileError) -> MATNode? {
+  /// A variable of the file, nil if it has none of that name.
+  private static func optional(_ file: MATFile, _ name: String) throws(MATFileError) -> MATNode? {
     do throws(MATFileError) {
-      return try file.read("meta").optionalField("normalization")
-    } catch {
-      guard case .noVariable = error else { throw error }
-    }
-    do throws(MATFileError) {
-      return try file.read("normalization")
+      return try file.read(name)
     } catch {
       guard case .noVariable = error else { throw error }
       return nil
     }
+  }
+
+  /// What the logits stand for: the texts of `classes.description`, as JSON under the key that our files have. Nil if it
+  /// has another form: labels are no reason to refuse weights.
+  private static func metadata(_ classes: MATNode) -> [String: String]? {
+    guard let names = try? classes.field("description").elements().map({ try $0.text() }), !names.isEmpty,
+      let json = try? JSONEncoder().encode(names)
+    else { return nil }
+    return ["classes": String(decoding: json, as: UTF8.self)]
   }
 }
 

@@ -29,14 +29,7 @@ struct TensorBoardReader: Decodable {
   let plugins: [String: [String]]
 
   /// A Python with tensorboard: `ICNN_TENSORBOARD_PYTHON`, or the one that `make tensorboard-environment` makes.
-  static let python: URL? = {
-    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-      .deletingLastPathComponent().deletingLastPathComponent()
-    let path =
-      ProcessInfo.processInfo.environment["ICNN_TENSORBOARD_PYTHON"]
-      ?? root.path + "/.build-tensorboard/bin/python"
-    return FileManager.default.isExecutableFile(atPath: path) ? URL(fileURLWithPath: path) : nil
-  }()
+  static let python = PythonEnvironment.python(variable: "ICNN_TENSORBOARD_PYTHON", name: "tensorboard")
 
   init(folder: String) throws {
     let script = try #require(Bundle.module.url(forResource: "read_events", withExtension: "py"))

@@ -23,10 +23,13 @@ import Testing
     return builder.layers(architecture, widths: Self.widths[name] ?? [:], outputs: 4)
   }
 
-  private func read(_ layers: [MATValue], normalization: MATValue? = nil) throws -> WeightsFile {
+  private func read(
+    _ layers: [MATValue], normalization: MATValue? = nil, classes: MATValue? = nil
+  ) throws -> WeightsFile {
     try MatConvNetFile.read(
       MATNode(.cell(extents: [1, layers.count], elements: layers), path: "file.mat", place: "layers"),
-      normalization: normalization.map { MATNode($0, path: "file.mat", place: "normalization") })
+      normalization: normalization.map { MATNode($0, path: "file.mat", place: "normalization") },
+      classes: classes.map { MATNode($0, path: "file.mat", place: "classes") })
   }
 
   @Test(
@@ -72,6 +75,22 @@ import Testing
     let channels = layers[..<index].compactMap { ($0 as? Convolution)?.geometry.outputChannels }.last ?? 1
     let cells: Int = linear.inputs / channels
     return (1...64).first { $0 * $0 == cells } ?? 0
+  }
+
+  @Test("descriptions of classes become labels; without them, or in another form, there are none")
+  func classes() throws {
+    let layers = try layers("vgg-s")
+    func labels(_ description: MATValue) throws -> String? {
+      let classes = MatConvNetBuilder.structure([("name", .text("n01440764")), ("description", description)])
+      return try read(layers, classes: classes).metadata["classes"]
+    }
+    let names: [MATValue] = [.text("tench, Tinca tinca"), .text("a \"b\""), .text("")]
+    let json = try #require(try labels(.cell(extents: [1, 3], elements: names)))
+    #expect(
+      try JSONDecoder().decode([String].self, from: Data(json.utf8)) == ["tench, Tinca tinca", "a \"b\"", ""])
+    #expect(try labels(.cell(extents: [1, 1], elements: [MatConvNetBuilder.numbers([1])])) == nil)
+    #expect(try labels(.text("tench")) == nil)
+    #expect(try read(layers).metadata == [:])
   }
 
   @Test("the authors' cut, layers(1:end-7), is a network without classifier")

@@ -8,13 +8,7 @@ struct PyTorchProcess: Decodable {
   let classes: [String]
 
   /// A Python with PyTorch: `ICNN_PYTORCH_PYTHON`, or the one that `make peer-environment` makes.
-  static let python: URL? = {
-    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-      .deletingLastPathComponent().deletingLastPathComponent()
-    let path =
-      ProcessInfo.processInfo.environment["ICNN_PYTORCH_PYTHON"] ?? root.path + "/.build-peer/bin/python"
-    return FileManager.default.isExecutableFile(atPath: path) ? URL(fileURLWithPath: path) : nil
-  }()
+  static let python = PythonEnvironment.python(variable: "ICNN_PYTORCH_PYTHON", name: "peer")
 
   /// Runs `evaluate_weights.py`.
   init(weights: String, pixels: String) throws {
