@@ -141,17 +141,21 @@ import Testing
     withExtendedLifetime(store) {}
   }
 
-  @Test("backward is the derivative of forward", arguments: Widths.all, [true, false])
-  func derivative(widths: Widths, batchStatistics: Bool) throws {
+  /// With running statistics; those of a batch have the loops above. Channels of every normalisation are far above 0, or for
+  /// a quarter far below: no ReLU has its kink within a step.
+  @Test("backward is the derivative of forward", arguments: Widths.all)
+  func derivative(widths: Widths) throws {
     let block = Self.block(widths)
     let store = Self.store(block)
+    for parameter in store.parameters where parameter.name.hasSuffix("bias") {
+      parameter.importValues((0..<parameter.count).map { $0 % 4 == 1 ? -6 : 6 })
+    }
     let context = StepContext()
-    context.mode = batchStatistics ? .training : .attribution
-    var check = GradientCheck()
-    check.step = batchStatistics ? 3e-3 : 1e-2
-    check.tolerance = batchStatistics ? 3e-2 : 1e-2
-    check.skipsKinks = true
-    let report = try check.run(block, Self.images(3, widths.input), context)
+    let x = Self.images(3, widths.input)
+    // Until the running statistics are those of the batch.
+    for _ in 0..<80 { _ = try block.forward(x, context) }
+    context.mode = .attribution
+    let report = try GradientCheck().run(block, x, context)
     #expect(report.mismatches.isEmpty && report.checked > 100, "\(report.mismatches)")
     withExtendedLifetime(store) {}
   }
@@ -218,10 +222,11 @@ import Testing
     ]
     let plan = PassPlan(chain, input: shape, .blocked, hasBackward: true)
     let map = 2 * 64 * 16
-    // Kept in blocks of 16 channels: 4 slices, bottlenecks before and after norm2, the closing output of 6; for a moment
-    // the gradients of all 6, of the concatenation above, and of the slice that it completes; x and dx are not the block's.
-    #expect(plan.places.count <= (4 + 4 * 2 + 6 + 6 + 6 + 1) * map)
-    // Had all concatenations been kept, these alone would be 2 + 3 + 4 + 5 more.
-    #expect(plan.places.count >= (4 + 4 * 2 + 6) * map)
+    // Kept, in blocks of 16 channels: 4 slices, bottlenecks before and after norm2, the closing output of 6. Then the
+    // gradients of all 6, that of the closing output, and of the slice that it completes; x and dx are not the block's.
+    let kept = 4 + 4 * 2 + 6
+    #expect(plan.places.count >= kept * map)
+    // The plan is not the tightest. Had all concatenations been kept, they would be 2 + 3 + 4 + 5 more.
+    #expect(plan.places.count <= (kept + 6 + 6 + 1 + 2) * map)
   }
 }

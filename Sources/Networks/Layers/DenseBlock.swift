@@ -136,7 +136,9 @@ public final class DenseBlock: Layer {
     }
     let place = context.gradientPool.place
     var gradient = dy
-    for index in parts.indices.reversed() {
+    var index = parts.count
+    while index > 0 {
+      index -= 1
       try normalizeAgain(below: index, context)
       context.gradientPool.place = index == 0 ? place : gradientPlaces[index].place
       guard let dx = try parts[index].observedBackward(gradient, context) else {
@@ -172,6 +174,6 @@ public final class DenseBlock: Layer {
 
   private func finishRunningStatistics(_ context: StepContext) throws {
     guard try features.finishRunningStatistics(context) else { return }
-    for normalization in normalizations { normalization.updateRunningStatistics() }
+    for index in normalizations.indices { normalizations[index].updateRunningStatistics() }
   }
 }
