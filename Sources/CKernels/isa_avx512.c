@@ -7,6 +7,7 @@
 #pragma clang attribute push(__attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,fma"))), apply_to = function)
 #include "convolution.inc"
 #include "convolution_weights.inc"
+#include "dense.inc"
 #include "dropout.inc"
 #include "elementwise.inc"
 #include "interpretable.inc"

@@ -5,6 +5,7 @@
 #include "vector.h"
 #include "convolution.inc"
 #include "convolution_weights.inc"
+#include "dense.inc"
 #include "dropout.inc"
 #include "elementwise.inc"
 #include "interpretable.inc"

@@ -110,8 +110,26 @@ public struct ReceptiveField: Codable, Sendable, Equatable {
         let shortcut = followed(by: block.shortcut, input: input)
       else { return nil }
       return body.joined(with: shortcut)
+    case let block as DenseBlock: return followed(by: block, input: input)
     default: return nil
     }
+  }
+
+  /// The smallest field that holds those of the maps of all slices: every normalisation sees all slices below it.
+  private func followed(by block: DenseBlock, input: Shape) -> ReceptiveField? {
+    var (field, newest) = (self, self)
+    var shape = input
+    for layer in block.parts {
+      if layer is DenseNormalization {
+        guard let joined = field.joined(with: newest) else { return nil }
+        (field, newest) = (joined, joined)
+      } else {
+        guard let next = newest.followed(by: layer, input: shape) else { return nil }
+        newest = next
+      }
+      shape = layer.outputShape(for: shape)
+    }
+    return field
   }
 
   /// The field of a chain's units over these.

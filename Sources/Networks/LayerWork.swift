@@ -83,6 +83,13 @@ public struct LayerWork: Sendable, Equatable {
     case is LocalResponseNormalization: (kind, forward, backward) = ("response normalization", x + y, 3 * x)
     // The statistics take a pass of their own.
     case is BatchNormalization: (kind, forward, backward) = ("batch normalization", 3 * x, 5 * x)
+    // Backward reads dy, x and the sum of gradients, and writes the latter.
+    case is DenseNormalization: (kind, forward, backward) = ("dense normalization", 2 * y, 4 * y)
+    // Making the normalised maps again: its layers count for themselves.
+    case let block as DenseBlock:
+      let channels = block.parts.dropLast().compactMap { ($0 as? DenseNormalization)?.channels }.reduce(0, +)
+      let bytes = y * Double(channels) / Double(block.channels)
+      (kind, forward, backward) = ("dense block", 0, 2 * bytes)
     // The sum and the ReLU: its layers count for themselves.
     case is Residual: (kind, forward, backward) = ("residual sum", 3 * y, 4 * x)
     case is InterpretableMask: (kind, forward, backward) = ("interpretable mask", 2 * x + y, 3 * x)

@@ -23,7 +23,7 @@ extension Network {
   /// Whether a layer rectifies what it writes.
   public var fusesRectifiers: Bool { leaves.contains { ($0 as? any RectifyingOutput)?.rectifies == true } }
 
-  private static func fuse(_ layers: [any Layer], _ enabled: Bool) {
+  static func fuse(_ layers: [any Layer], _ enabled: Bool) {
     for (index, layer) in layers.enumerated() {
       if let block = layer as? Residual {
         fuse(block.body, enabled)
@@ -33,6 +33,7 @@ extension Network {
           block.isBackwardFused = enabled
         }
       }
+      if let block = layer as? DenseBlock { fuse(block.parts, enabled) }
       guard let relu = layer as? ReLU else { continue }
       if index > 0, let before = layers[index - 1] as? any RectifyingOutput {
         before.rectifies = enabled

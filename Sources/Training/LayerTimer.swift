@@ -61,7 +61,12 @@ final class LayerTimer: LayerObserver {
   func didBackward(_ layer: any Layer, inputGradient: Tensor?) {
     let seconds = watch.lap()
     guard isRecording, let index = rowOfLayer[ObjectIdentifier(layer)] else { return }
-    rows[index].backward.append(seconds)
+    // A composite may have several steps.
+    if rows[index].backward.count < handOver.count {
+      rows[index].backward.append(seconds)
+    } else {
+      rows[index].backward[handOver.count - 1] += seconds
+    }
   }
 
   private func append(_ layer: any Layer, _ input: Tensor, _ output: Tensor) -> Int {

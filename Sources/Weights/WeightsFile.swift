@@ -35,11 +35,24 @@ public struct WeightsFile {
   ) {
     self.path = path
     self.format = format
-    self.tensors = tensors
+    self.tensors = tensors.map(Self.withCurrentName)
     self.metadata = metadata
     self.statedArchitecture = statedArchitecture
     self.statedPreprocessing = statedPreprocessing
-    indices = Dictionary(tensors.indices.map { (tensors[$0].name, $0) }) { first, _ in first }
+    indices = Dictionary(self.tensors.enumerated().map { ($1.name, $0) }) { first, _ in first }
+  }
+
+  /// torchvision's published DenseNets have names from before its 0.2: "….denselayer1.norm.1.weight" became
+  /// "….denselayer1.norm1.weight".
+  private static func withCurrentName(_ tensor: StoredTensor) -> StoredTensor {
+    var parts = tensor.name.split(separator: ".", omittingEmptySubsequences: false)
+    guard let layer = parts.firstIndex(where: { $0.hasPrefix("denselayer") }), layer + 3 < parts.count,
+      ["norm", "conv"].contains(parts[layer + 1]), ["1", "2"].contains(parts[layer + 2])
+    else { return tensor }
+    parts[layer + 1] += parts.remove(at: layer + 2)
+    var renamed = tensor
+    renamed.name = parts.joined(separator: ".")
+    return renamed
   }
 
   /// Opens a file; what it is, is seen from its first bytes.

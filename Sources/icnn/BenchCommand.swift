@@ -11,7 +11,8 @@ struct BenchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench", abstract: "Time training steps on synthetic input, also under mpirun.")
 
-  @Option(help: "alexnet, caffe-alexnet, vgg-m, vgg-s, vgg16, resnet18, resnet50 or compact.") var network =
+  @Option(help: "alexnet, caffe-alexnet, vgg-m, vgg-s, vgg16, resnet18, resnet50, densenet121 or compact.")
+  var network =
     "compact"
   @Option(help: "Images per step on all ranks together.") var batchSize = 16
   @Option(help: "Steps that are timed.") var steps = 10

@@ -26,7 +26,9 @@ struct TrainOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Data set: DIR/images/CLASS/FILE.jpg or DIR/CLASS/FILE.jpg.", valueName: "dir"))
   var data: String?
   @Option(
-    help: "alexnet, caffe-alexnet, vgg-m, vgg-s, vgg16, resnet18, resnet50 or compact. (default: compact)")
+    help:
+      "alexnet, caffe-alexnet, vgg-m, vgg-s, vgg16, resnet18, resnet50, densenet121 or compact. (default: compact)"
+  )
   var network: String?
   @Flag(inversion: .prefixedNo, help: "Masks and filter loss. (default: --interpretable)") var interpretable:
     Bool?

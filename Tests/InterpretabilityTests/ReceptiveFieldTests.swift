@@ -69,6 +69,27 @@ import Testing
     #expect(above.name == "interpretable.3" && above.field.vertical.size == 435 + 2 * 64)
   }
 
+  /// Stride 32 from 5 halvings; each of the 16 layers of the last block adds two cells of them, and so on below.
+  @Test(
+    "a dense block's field is that of the path through all its layers, and each 2×2 pooling moves the centre by half a cell"
+  )
+  func denseNet121() throws {
+    let layer = try MeasuredLayer(Self.narrow(.denseNet121, interpretable: false))
+    #expect(layer.name == "features.denseblock4" && layer.height == 7)
+    #expect(layer.index(of: .preactivation) == layer.index(of: .masked))
+    var (size, stride) = (1, 1)
+    for (kernel, step) in [(7, 2), (3, 2)] { (size, stride) = (size + (kernel - 1) * stride, stride * step) }
+    for (block, count) in [6, 12, 24, 16].enumerated() {
+      size += 2 * stride * count
+      if block < 3 { (size, stride) = (size + stride, 2 * stride) }
+    }
+    #expect(layer.field.vertical == ReceptiveField.Axis(firstCentre: 14.5, stride: 32, size: size))
+    #expect(layer.field.vertical == layer.field.horizontal)
+    let above = try MeasuredLayer(Self.narrow(.denseNet121, interpretable: true))
+    #expect(above.name == "interpretable.3")
+    #expect(above.field.vertical.size == size + 128)
+  }
+
   private static func narrow(_ architecture: Architecture, interpretable: Bool) -> Network {
     var options = NetworkOptions(outputs: 2, interpretable: interpretable ? InterpretableOptions() : nil)
     options.widthDivisor = 64

@@ -22,7 +22,8 @@ typedef struct {
   void (*run)(void);
 } Family;
 
-extern const Family familyConvolution, familyElementwise, familyImages, familyInterpretable, familyLinear, familyMachine,
+extern const Family familyConvolution, familyDense, familyElementwise, familyImages, familyInterpretable, familyLinear,
+    familyMachine,
     familyNormalization, familyPooling, familyThreads;
 
 // MARK: One check – the same computation by every body, on every number of threads

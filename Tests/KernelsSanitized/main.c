@@ -12,8 +12,8 @@
 #include <time.h>
 
 static const Family *const families[] = {
-    &familyConvolution, &familyElementwise,   &familyImages,  &familyInterpretable,
-    &familyLinear,      &familyMachine,     &familyNormalization, &familyPooling, &familyThreads,
+    &familyConvolution, &familyDense,   &familyElementwise,   &familyImages,  &familyInterpretable,
+    &familyLinear,      &familyMachine, &familyNormalization, &familyPooling, &familyThreads,
 };
 #define FAMILIES (sizeof families / sizeof *families)
 

@@ -11,6 +11,7 @@ import Testing
     arguments: [
       ("alexnet", 61_100_840), ("caffe-alexnet", 60_965_224), ("vgg16", 138_357_544), ("vgg-m", 102_908_520),
       ("vgg-s", 102_908_520), ("resnet18", 11_689_512), ("resnet50", 25_557_032),
+      ("densenet121", 7_978_856),
     ])
   func parameterCount(name: String, count: Int) throws {
     let architecture = try #require(Architecture.named(name))
@@ -36,10 +37,10 @@ import Testing
     #expect(builder.parameterCount - ordinary.parameterCount == 9 * filters * filters + bias)
   }
 
-  /// The sums of a residual network are not masked: two new convolutions stand above them.
+  /// The maps of a residual or dense network's blocks are not masked: two new convolutions stand above them.
   @Test(
     "maps at the masks above skip connections, and the cost of the new layers",
-    arguments: [("resnet18", 512), ("resnet50", 2048)])
+    arguments: [("resnet18", 512), ("resnet50", 2048), ("densenet121", 1024)])
   func masksAboveBlocks(name: String, inputs: Int) throws {
     let architecture = try #require(Architecture.named(name))
     let ordinary = architecture.layers(NetworkOptions(outputs: 10))

@@ -23,6 +23,8 @@ import Testing
       relu.isBackwardFused = true
       return (relu, .blocked)
     case "residual", "residual with shortcut": return (residual(kind), .blocked)
+    case "dense block":
+      return (DenseBlockTests.block(DenseBlockTests.Widths(input: 20, growths: [12, 4])), .blocked)
     case "linear": return (Linear("layer", inputs: shape.features, outputs: 7), .flat)
     case "relu": return (ReLU("layer"), .blocked)
     case "dropout": return (Dropout("layer", rate: 0.5), .blocked)
@@ -71,7 +73,7 @@ import Testing
   }
 
   private static let kinds = [
-    "residual", "residual with shortcut",
+    "residual", "residual with shortcut", "dense block",
     "convolution", "convolution after ReLU", "linear", "relu", "fused relu", "dropout", "max pooling",
     "max pooling after ReLU", "average pooling", "flatten",
     "batch normalisation", "response normalisation", "paper mask", "released mask", "corrected mask",

@@ -45,6 +45,7 @@ import Testing
       Case(network: .vggM), Case(network: .vggM, formulation: .released(corrected: false)),
       Case(network: .vgg16, recomputation: .automatic), Case(network: .resNet18, ranks: 2),
       Case(network: .resNet50, formulation: .paper, recomputation: .segments(4)),
+      Case(network: .denseNet121, ranks: 2), Case(network: .denseNet121, recomputation: .segments(3)),
     ])
   func steadyStep(_ test: Case) throws {
     let findings = try withKernels(.current) {

@@ -77,6 +77,32 @@ import Testing
     #expect(match.outputs == 7)
   }
 
+  @Test(
+    "a DenseNet is found by its present names and by those of torchvision's published files, of any widths")
+  func densenet() throws {
+    let widths = [
+      "features.conv0": 20, "features.denseblock1.denselayer2.conv2": 7,
+      "features.denseblock3.denselayer9.conv1": 33,
+      "features.transition2.conv": 100,
+    ]
+    let legacy = try file("densenet121", widths: widths) { shapes in
+      shapes = Dictionary(
+        uniqueKeysWithValues: shapes.map { name, shape in
+          var name = name
+          for part in ["norm1", "norm2", "conv1", "conv2"] where name.contains("denselayer") {
+            name = name.replacingOccurrences(of: ".\(part).", with: ".\(part.dropLast()).\(part.last!).")
+          }
+          return (name, shape)
+        })
+    }
+    for file in [try file("densenet121", widths: widths), legacy] {
+      let match = try #require(ArchitectureMatch.only(for: file))
+      #expect(match.architecture.name == "densenet121" && match.widths == widths && match.outputs == 7)
+      // 20 of the first convolution, 32 and 7 of two layers.
+      #expect(file["features.denseblock1.denselayer3.norm1.weight"]?.shape == [59])
+    }
+  }
+
   @Test("a file without the classifier, or with another's, is of the network still")
   func classifier() throws {
     let below = try #require(

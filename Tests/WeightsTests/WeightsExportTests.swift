@@ -23,7 +23,21 @@ struct ExportCase: CustomTestStringConvertible {
     ExportCase(network: "alexnet", imageSize: 80, interpretable: true, meanKind: .channel),
     ExportCase(network: "compact", imageSize: 32, interpretable: false, meanKind: .none),
     ExportCase(network: "compact", imageSize: 32, interpretable: true, meanKind: .pixel),
+    ExportCase(network: "densenet121", imageSize: 61, interpretable: false, meanKind: .channel),
   ]
+
+  /// A few channels in each layer of DenseNet-121, few of them multiples of 16.
+  private static let denseWidths: [String: Int] = {
+    var widths = ["features.conv0": 10]
+    for (block, count) in zip(1..., [6, 12, 24, 16]) {
+      for layer in 1...count {
+        widths["features.denseblock\(block).denselayer\(layer).conv1"] = 8 + layer
+        widths["features.denseblock\(block).denselayer\(layer).conv2"] = 3 + layer % 3
+      }
+      if block < 4 { widths["features.transition\(block).conv"] = 16 }
+    }
+    return widths
+  }()
 
   static let classNames = ["cat", "dog", "Zürich \"x\""]
 
@@ -32,10 +46,14 @@ struct ExportCase: CustomTestStringConvertible {
     configuration.network = network
     configuration.imageSize = imageSize
     configuration.interpretable = interpretable
-    configuration.widths =
-      network == "alexnet"
-      ? ["features.0": 6, "features.3": 17, "features.10": 9, "classifier.1": 12, "classifier.4": 7]
-      : ["features.0": 5, "features.18": 20]
+    switch network {
+    case "alexnet":
+      configuration.widths = [
+        "features.0": 6, "features.3": 17, "features.10": 9, "classifier.1": 12, "classifier.4": 7,
+      ]
+    case "densenet121": configuration.widths = Self.denseWidths
+    default: configuration.widths = ["features.0": 5, "features.18": 20]
+    }
     return configuration
   }
 

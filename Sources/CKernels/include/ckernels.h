@@ -63,6 +63,7 @@ void ck_add_relu_forward(const float *x, float *y, int64_t count);
 void ck_add_relu_backward(const float *y, const float *dx, float *dy, int64_t count);
 
 #include "ck_convolution.h"
+#include "ck_dense.h"
 #include "ck_dropout.h"
 #include "ck_interpretable.h"
 #include "ck_layout.h"

@@ -25,6 +25,7 @@ public struct Architecture: Sendable {
   /// All architectures, in the order in which they are listed to users.
   public static let all: [Architecture] = [
     .compact, .alexNet, .caffeAlexNet, .vggM, .vggS, .vgg16, .resNet18, .resNet50,
+    .denseNet121,
   ]
 
   /// The architecture of that name, or nil.

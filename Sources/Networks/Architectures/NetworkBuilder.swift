@@ -82,6 +82,31 @@ package struct NetworkBuilder {
     append(Residual(name, body: part(body), shortcut: shortcut.map { part($0) } ?? []))
   }
 
+  /// Dense block of `count` layers, each a 1×1 and a 3×3 convolution with batch normalisations, to `growth` maps more;
+  /// and the normalisation after the block.
+  mutating func denseBlock(_ name: String, count: Int, growth: Int, bottleneck: Int, closing: String) {
+    var below = self
+    let layers = (1...count).map { index in
+      let layer = "\(name).denselayer\(index)"
+      var inner = below
+      inner.layers = []
+      inner.convolution("\(layer).conv1", bottleneck, kernel: 1, bias: false)
+      inner.batchNormalization("\(layer).norm2")
+      inner.relu("\(layer).relu2")
+      inner.convolution("\(layer).conv2", growth, kernel: 3, padding: 1, bias: false)
+      below.shape.channels += inner.shape.channels
+      return DenseBlock.DenseLayer(norm: "\(layer).norm1", body: inner.layers)
+    }
+    append(
+      DenseBlock(
+        name, channels: shape.channels, layers: layers, closing: closing,
+        synchronized: options.synchronizedBatchNormalization))
+  }
+
+  mutating func averagePooling(_ name: String, kernel: Int, stride: Int) {
+    append(AveragePooling(name, PoolingWindow(kernel: kernel, stride: stride)))
+  }
+
   /// Layers of a composite.
   private func part(_ assemble: (inout Self) -> Void) -> [any Layer] {
     var inner = self

@@ -186,7 +186,8 @@ public final class BatchNormalization: Layer, RectifyingOutput {
     }
   }
 
-  private func finishRunningStatistics(_ context: StepContext) throws {
+  /// Waits for the sums of the last forward, if they are still under way.
+  func finishRunningStatistics(_ context: StepContext) throws {
     guard let ticket = pending else { return }
     pending = nil
     try context.exchange.finish(ticket)

@@ -58,14 +58,18 @@ struct InnerBlock {
   var forward: ClosedRange<Int>?
   /// When backward needs it: of what forward made, all until the upper bound; nil if it does not.
   var backward: ClosedRange<Int>?
+  /// Whether backward writes the values anew and forgets them in between.
+  var isMadeAgain = false
 
   /// The same seen from a composite around this one.
   func shifted(forward ticks: Int, backward backwardTicks: Int) -> InnerBlock {
     func shift(_ range: ClosedRange<Int>?, _ by: Int) -> ClosedRange<Int>? {
       range.map { $0.lowerBound + by...$0.upperBound + by }
     }
-    return InnerBlock(
-      owner: owner, floats: floats, forward: shift(forward, ticks), backward: shift(backward, backwardTicks))
+    var block = self
+    block.forward = shift(forward, ticks)
+    block.backward = shift(backward, backwardTicks)
+    return block
   }
 
   /// Its life on the clock on which the composite's forward, second forward and backward begin at these ticks.
@@ -76,6 +80,10 @@ struct InnerBlock {
     }
     let life = start + forward.lowerBound...start + forward.upperBound
     guard let end else { return [life] }
+    if isMadeAgain {
+      let lives = [start, again].compactMap { $0 }.map { $0 + forward.lowerBound...$0 + forward.upperBound }
+      return lives + (backward.map { [end + $0.lowerBound...end + $0.upperBound] } ?? [])
+    }
     let read = backward.map { end + $0.upperBound }
     if let again {
       return [life, again + forward.lowerBound...max(again + forward.upperBound, read ?? 0)]

@@ -104,7 +104,7 @@ final class PassPlan {
           forward: chain.forward[layer].lowerBound, again: again[layer],
           backward: hasBackward ? backward[layer] : nil)
         guard !lifetimes.isEmpty else { continue }
-        if lifetimes.count > 1 { twice += block.floats }
+        twice += (lifetimes.count - 1) * block.floats
         inside.append((block.owner, requests.count))
         requests.append((block.floats, lifetimes))
       }

@@ -7,6 +7,7 @@ import base64
 import json
 import struct
 import sys
+from collections import OrderedDict
 
 import torch
 from torch import nn
@@ -96,6 +97,57 @@ class Net(nn.Module):
         return self.classifier(x.flatten(1))
 
 
+class DenseLayer(nn.Module):
+    """torchvision's, at the widths of the weights."""
+
+    def __init__(self, weights, name):
+        super().__init__()
+        bottleneck, inputs = weights[name + "conv1.weight"].shape[:2]
+        growth = weights[name + "conv2.weight"].shape[0]
+        self.norm1, self.conv1 = nn.BatchNorm2d(inputs), nn.Conv2d(inputs, bottleneck, 1, bias=False)
+        self.norm2, self.conv2 = nn.BatchNorm2d(bottleneck), nn.Conv2d(bottleneck, growth, 3, padding=1, bias=False)
+
+    def forward(self, maps):
+        y = self.conv1(self.norm1(torch.cat(maps, 1)).relu())
+        return self.conv2(self.norm2(y).relu())
+
+
+class DenseBlock(nn.ModuleDict):
+    def forward(self, x):
+        maps = [x]
+        for layer in self.values():
+            maps.append(layer(maps))
+        return torch.cat(maps, 1)
+
+
+class DenseNet(nn.Module):
+    """torchvision's DenseNet-121 at the widths of the weights."""
+
+    def __init__(self, weights):
+        super().__init__()
+        channels = weights["features.conv0.weight"].shape[0]
+        layers = {
+            "conv0": nn.Conv2d(3, channels, 7, 2, 3, bias=False), "norm0": nn.BatchNorm2d(channels), "relu0": nn.ReLU(),
+            "pool0": nn.MaxPool2d(3, 2, 1)}
+        for block, count in (1, 6), (2, 12), (3, 24), (4, 16):
+            prefix = f"features.denseblock{block}.denselayer"
+            layers[f"denseblock{block}"] = DenseBlock(
+                {f"denselayer{i + 1}": DenseLayer(weights, f"{prefix}{i + 1}.") for i in range(count)})
+            norm = f"features.transition{block}.norm.weight" if block < 4 else "features.norm5.weight"
+            channels = weights[norm].shape[0]
+            if block < 4:
+                outputs = weights[f"features.transition{block}.conv.weight"].shape[0]
+                layers[f"transition{block}"] = nn.Sequential(OrderedDict(
+                    norm=nn.BatchNorm2d(channels), relu=nn.ReLU(), conv=nn.Conv2d(channels, outputs, 1, bias=False),
+                    pool=nn.AvgPool2d(2, 2)))
+        layers["norm5"] = nn.BatchNorm2d(channels)
+        self.features = nn.Sequential(OrderedDict(layers))
+        self.classifier = nn.Linear(channels, weights["classifier.weight"].shape[0])
+
+    def forward(self, x):
+        return self.classifier(self.features(x).relu().mean((2, 3)))
+
+
 def main():
     weights, metadata = load(sys.argv[1])
     inputs = json.loads(metadata["preprocessing"])
@@ -109,7 +161,10 @@ def main():
         pixels = pixels - torch.tensor(inputs["channels"])
     x = (pixels * torch.tensor(inputs["scale"])).permute(2, 0, 1)[None].double()
     interpretable = json.loads(metadata["interpretable"]) if "interpretable" in metadata else None
-    network = Net(weights, metadata["architecture"], interpretable)
+    if metadata["architecture"] == "densenet121":
+        network = DenseNet(weights)
+    else:
+        network = Net(weights, metadata["architecture"], interpretable)
     network.load_state_dict(weights, strict=True)
     with torch.no_grad():
         logits = network.double().eval()(x)[0].tolist()
