@@ -13,6 +13,9 @@ public enum CommunicationError: Error, Sendable, Equatable, CustomStringConverti
   /// Gradients were to be added up in memory that ranks share, and cannot be.
   case windowUnavailable(reason: String)
 
+  /// Of a process whose watchdog found a stall, as of any lost peer.
+  static let stallExitCode: Int32 = 75
+
   /// sysexits: 75 EX_TEMPFAIL (a peer is lost), 70 EX_SOFTWARE (a fault of the program), 78 EX_CONFIG.
   public var exitCode: Int32 {
     switch self {

@@ -27,6 +27,7 @@ struct BenchCommand: ParsableCommand {
   @Flag(help: "Print one JSON object.") var json = false
   @OptionGroup var exchange: ExchangeOptions
   @OptionGroup var threads: ThreadOptions
+  @OptionGroup var stall: StallOptions
 
   func validate() throws {
     guard steps >= 1, warmupSteps >= 0, batchSize >= 1, classes >= 1 else {
@@ -36,6 +37,7 @@ struct BenchCommand: ParsableCommand {
 
   func run() throws {
     try withRanks { communicator in
+      communicator.watch(stallTimeoutSeconds: stall.stallTimeout)
       try threads.configure(communicator)
       var configuration = TrainingConfiguration()
       configuration.network = network
