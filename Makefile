@@ -158,7 +158,8 @@ format: toolchain
 lint: toolchain
 	$(SWIFT) format lint --strict --parallel --recursive $(FORMATTED)
 	@if command -v shellcheck >/dev/null; then \
-	  echo shellcheck && shellcheck .ci/run .ci/compare-ranks deploy/install-dependencies.sh deploy/slurm/train.sbatch; \
+	  echo shellcheck && shellcheck .ci/run .ci/compare-ranks deploy/install-dependencies.sh deploy/slurm/train.sbatch \
+	    deploy/lab/lab; \
 	else \
 	  echo "shellcheck is not installed: shell scripts are not checked"; \
 	fi

@@ -72,7 +72,7 @@ private func describe(_ groups: [(field: AgreementField?, ranks: [Int])]) -> Str
 }
 
 /// "rank 3", "ranks 0-2, 5".
-private func describe(_ ranks: [Int]) -> String {
+func describe(_ ranks: [Int]) -> String {
   var ranges: [ClosedRange<Int>] = []
   for rank in ranks {
     if let last = ranges.last, last.upperBound + 1 == rank {

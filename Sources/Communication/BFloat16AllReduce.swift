@@ -31,7 +31,7 @@
     }
 
     /// Replaces `values` by the sum over ranks. Returns MPI's status.
-    func sum(_ values: UnsafeMutablePointer<Float>, count: Int) -> Int32 {
+    func sum(_ values: UnsafeMutablePointer<Float>, count: Int, _ heartbeat: Heartbeat) -> Int32 {
       for start in stride(from: 0, to: count, by: Self.chunk) {
         let length = min(Self.chunk, count - start)
         // The last slices may reach beyond the end; what lies there is summed and thrown away.
@@ -45,6 +45,7 @@
           outgoing, Int32(slice), cmpi_uint16(), incoming, Int32(slice), cmpi_uint16(), communicator)
         guard status == MPI_SUCCESS else { return status }
         ck_bfloat16_expand(incoming, values + start, Int64(length))
+        heartbeat.progress()
       }
       return Int32(MPI_SUCCESS)
     }

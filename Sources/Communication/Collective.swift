@@ -33,8 +33,23 @@ struct Collective {
   var order = ReductionOrder.any
   /// Of a sum in a window: how it travels between nodes.
   var precision = ExchangePrecision.float32
+  /// Of a sum of gradients: which bucket of the step, from 1; else 0.
+  var bucket = 0
 
   init(_ kind: Kind) { self.kind = kind }
+
+  /// Kind, operation and bucket in one number, for other processes to read.
+  var code: UInt64 {
+    UInt64(kind.rawValue) | UInt64(operation.rawValue) << 8 | UInt64(bucket) << 16
+  }
+
+  /// What a code says, without addresses: only to be described.
+  init(code: UInt64, count: Int) {
+    kind = Kind(rawValue: UInt8(code & 0xff)) ?? .barrier
+    operation = ReductionOperation(rawValue: UInt8(code >> 8 & 0xff)) ?? .sum
+    bucket = Int(code >> 16)
+    self.count = count
+  }
 
   /// Whether two ranks that meet in these operations mean the same.
   func matches(_ other: Collective) -> Bool {
@@ -52,7 +67,9 @@ enum ReductionOrder: UInt8 {
 }
 
 extension Collective: CustomStringConvertible {
-  var description: String {
+  var description: String { words + (bucket > 0 ? " (bucket \(bucket))" : "") }
+
+  private var words: String {
     switch kind {
     case .start: "start"
     case .allReduceFloat: "allReduce(\(operation)) of \(count) Float"

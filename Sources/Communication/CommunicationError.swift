@@ -15,6 +15,9 @@ public enum CommunicationError: Error, Sendable, Equatable, CustomStringConverti
   /// Shards that cannot be divided evenly among the ranks; `possible` lists the numbers of ranks.
   case indivisibleShards(shards: Int, ranks: Int, possible: String)
 
+  /// Of a process whose watchdog found a stall, as of any lost peer.
+  static let stallExitCode: Int32 = 75
+
   /// sysexits: 75 EX_TEMPFAIL (a peer is lost), 70 EX_SOFTWARE (a fault of the program), 78 EX_CONFIG.
   public var exitCode: Int32 {
     switch self {

@@ -13,6 +13,8 @@ final class CommunicationThread: @unchecked Sendable {
   /// Long enough to bridge the gap between two operations of a step, short enough to be lost in its time.
   private static let spinSeconds = 20e-6
 
+  /// Told of every collective that begins and ends.
+  let heartbeat: Heartbeat
   private let engine: any CollectiveEngine
   private let spins: Bool
   private let permits: Permits?
@@ -32,7 +34,10 @@ final class CommunicationThread: @unchecked Sendable {
   /// Starts the thread. `spins`: whether waiting may begin with some microseconds of polling, which is right
   /// only when this rank has a core to spare. `permits`: what those who ask hold while they compute, and give away while
   /// they wait.
-  init(engine: any CollectiveEngine, spins: Bool, permits: Permits? = nil) {
+  init(
+    engine: any CollectiveEngine, spins: Bool, heartbeat: Heartbeat = Heartbeat(), permits: Permits? = nil
+  ) {
+    self.heartbeat = heartbeat
     self.engine = engine
     self.spins = spins
     self.permits = permits
@@ -102,6 +107,8 @@ final class CommunicationThread: @unchecked Sendable {
       let collective = ring[Int(ticket % Self.ringCapacity)]
       var error: CommunicationError?
       if failure == nil {
+        heartbeat.arrive(ticket, collective)
+        defer { heartbeat.leave() }
         do throws(CommunicationError) { try engine.perform(collective) } catch let thrown { error = thrown }
       }
       mutex.lock()

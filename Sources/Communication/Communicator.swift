@@ -1,5 +1,5 @@
 /// How values of several ranks become one.
-public enum ReductionOperation: Sendable {
+public enum ReductionOperation: UInt8, Sendable {
   case sum
   case minimum
   case maximum
@@ -26,6 +26,8 @@ public protocol Communicator: AnyObject, Sendable {
   /// Number of collective operations this rank has asked for: equal on all ranks at the same place of the
   /// program (see `StepGuard`).
   var operationCount: UInt64 { get }
+  /// What this rank is doing, for those who wait for it.
+  var heartbeat: Heartbeat { get }
 
   /// Replaces `values` by their elementwise reduction over all ranks, in the background.
   /// The memory must stay valid and untouched until the pending reduction has been waited on.
@@ -42,6 +44,9 @@ public protocol Communicator: AnyObject, Sendable {
   func allGather(_ bytes: [UInt8]) throws(CommunicationError) -> [[UInt8]]
   /// Returns when every rank has called it.
   func barrier() throws(CommunicationError)
+  /// From now on a wait for other ranks that makes no progress for `stallTimeoutSeconds` ends this process with code 75
+  /// and words on who is missing; see `StallRule`. Once, by all ranks. 0: never. One process waits for nobody.
+  func watch(stallTimeoutSeconds: Double)
   /// Orderly end; all ranks call it once, and nothing else afterwards.
   func finalize()
   /// Ends all ranks at once with the given exit code. Never returns.
@@ -51,6 +56,9 @@ public protocol Communicator: AnyObject, Sendable {
 extension Communicator {
   /// One process a rank.
   public var processCount: Int { size }
+
+  /// Nobody to wait for.
+  public func watch(stallTimeoutSeconds: Double) {}
 
   /// Blocking all-reduce of a small array.
   public func allReduce(_ values: [Double], _ operation: ReductionOperation) throws(CommunicationError)

@@ -83,6 +83,8 @@ public final class GradientExchange {
   private var fallback: [UnsafeMutableRawPointer] = []
   /// The last sum that was asked for; 0: none since `finish`.
   private var lastTicket: UInt64 = 0
+  /// Buckets that were started since `finish`.
+  private var bucketCount = 0
 
   /// One rank.
   init() {
@@ -166,6 +168,8 @@ public final class GradientExchange {
     }
     collective.buffer = UnsafeMutableRawPointer(gradients.baseAddress)
     collective.count = gradients.count
+    bucketCount += 1
+    collective.bucket = bucketCount
     lastTicket = thread.submit(collective)
   }
 
@@ -179,7 +183,7 @@ public final class GradientExchange {
       lastTicket = thread.submit(collective)
     }
     // Operations are done in order, and an error sticks: the last one speaks for all.
-    defer { lastTicket = 0 }
+    defer { (lastTicket, bucketCount) = (0, 0) }
     try thread.wait(for: lastTicket)
   }
 

@@ -20,8 +20,9 @@
 
     /// Starts MPI; once in the life of a process, by `Communicators.start`.
     init(launch: LaunchEnvironment, spins: Bool, nodeLimit: Int) throws(CommunicationError) {
-      let engine = MPIEngine(nodeLimit: nodeLimit)
-      let thread = CommunicationThread(engine: engine, spins: spins)
+      let heartbeat = Heartbeat()
+      let engine = MPIEngine(nodeLimit: nodeLimit, heartbeat: heartbeat)
+      let thread = CommunicationThread(engine: engine, spins: spins, heartbeat: heartbeat)
       try thread.perform(Collective(.start))
       self.engine = engine
       self.thread = thread
@@ -37,6 +38,12 @@
           reason: "\(launch.launcher) started \(started) processes, MPI sees \(size): the launcher does not "
             + "belong to the MPI that icnn was built with")
       }
+    }
+
+    /// Starts this rank's watchdog.
+    public func watch(stallTimeoutSeconds: Double) {
+      guard stallTimeoutSeconds > 0, size > 1 else { return }
+      Watchdog(StallRule(timeout: stallTimeoutSeconds, hosts: engine.hosts), heartbeat, engine.board).start()
     }
 
     /// MPI_Finalize. After an error it is left out, as it would wait for the lost peer: the process then ends

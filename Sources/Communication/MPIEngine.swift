@@ -22,7 +22,16 @@
     private var leaderBFloat16: BFloat16AllReduce?
     private var rankTree: TreeAllReduce?
 
-    init(nodeLimit: Int) { self.nodeLimit = nodeLimit }
+    /// The host of every rank of the world.
+    private(set) var hosts: [String] = []
+    /// Where the ranks of this node see each other; nil if they cannot.
+    private(set) var board: StatusBoard?
+    private let heartbeat: Heartbeat
+
+    init(nodeLimit: Int, heartbeat: Heartbeat) {
+      self.nodeLimit = nodeLimit
+      self.heartbeat = heartbeat
+    }
 
     /// Bytes of one MPI_Allreduce. Cuts depend on the count alone, so results do not depend on timing.
     private static let reductionChunkBytes = 4 << 20
@@ -38,8 +47,9 @@
         let sum = rankBFloat16 ?? BFloat16AllReduce(communicator, size: size)
         rankBFloat16 = sum
         try check(
-          sum.sum(collective.buffer!.assumingMemoryBound(to: Float.self), count: collective.count), collective
-        )
+          sum.sum(
+            collective.buffer!.assumingMemoryBound(to: Float.self), count: collective.count, heartbeat),
+          collective)
       case .broadcast: try broadcast(collective)
       case .allGather:
         // At most one block of QueuedCommunicator.allGather: fits an Int32.
@@ -87,6 +97,10 @@
       (localRank, localSize) = try rankAndSize(of: host)
       try findNodes(host)
       try checkStart(MPI_Comm_free(&host), "MPI_Comm_free")
+      hosts = try hostNames()
+      board = try StatusBoard.open(topology, worldRank: rank, heartbeat) {
+        (status, function) throws(CommunicationError) in try checkStart(status, function)
+      }
 
       floatOperations = try Operations(
         minimum: makeOperation { input, result, count, _ in
@@ -133,6 +147,22 @@
       topology.largestNodeSize = Int(counts[0])
     }
 
+    /// Names are cut at 63 bytes, a label of the domain name system.
+    private func hostNames() throws(CommunicationError) -> [String] {
+      let bytes = 64
+      var own = [UInt8](repeating: 0, count: bytes)
+      own.withUnsafeMutableBytes {
+        _ = gethostname($0.baseAddress!.assumingMemoryBound(to: CChar.self), bytes - 1)
+      }
+      var all = [UInt8](repeating: 0, count: bytes * size)
+      try checkStart(
+        MPI_Allgather(&own, Int32(bytes), cmpi_byte(), &all, Int32(bytes), cmpi_byte(), communicator),
+        "MPI_Allgather")
+      return (0..<size).map { rank in
+        String(decoding: all[(rank * bytes)...].prefix(bytes).prefix { $0 != 0 }, as: UTF8.self)
+      }
+    }
+
     private func rankAndSize(of communicator: MPI_Comm?) throws(CommunicationError) -> (Int, Int) {
       var rank: Int32 = 0
       var size: Int32 = 0
@@ -170,6 +200,7 @@
             cmpi_in_place(), collective.buffer! + start * MemoryLayout<Element>.stride,
             Int32(min(chunk, collective.count - start)), type, operation, communicator),
           collective)
+        heartbeat.progress()
       }
     }
 
@@ -214,7 +245,7 @@
       if collective.precision == .bfloat16 {
         let sum = leaderBFloat16 ?? BFloat16AllReduce(topology.leaders, size: topology.nodeCount)
         leaderBFloat16 = sum
-        return try check(sum.sum(values, count: count), collective)
+        return try check(sum.sum(values, count: count, heartbeat), collective)
       }
       let chunk = Self.reductionChunkBytes / MemoryLayout<Float>.stride
       for start in stride(from: 0, to: count, by: chunk) {
@@ -223,6 +254,7 @@
             cmpi_in_place(), values + start, Int32(min(chunk, count - start)), cmpi_float(), cmpi_sum(),
             topology.leaders),
           collective)
+        heartbeat.progress()
       }
     }
 
@@ -233,6 +265,7 @@
             collective.buffer! + start, Int32(min(Self.broadcastChunkBytes, collective.count - start)),
             cmpi_byte(), Int32(collective.root), communicator),
           collective)
+        heartbeat.progress()
       }
     }
 

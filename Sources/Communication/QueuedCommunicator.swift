@@ -12,6 +12,9 @@ extension QueuedCommunicator {
   /// Number of operations asked for so far.
   public var operationCount: UInt64 { thread.operationCount }
 
+  /// What this rank is doing.
+  public var heartbeat: Heartbeat { thread.heartbeat }
+
   /// Replaces `values` by their elementwise reduction over all ranks, in the background.
   public func startAllReduce(
     _ values: UnsafeMutableBufferPointer<Float>, _ operation: ReductionOperation

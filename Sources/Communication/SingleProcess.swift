@@ -12,6 +12,8 @@ public final class SingleProcess: Communicator {
   public let localSize = 1
   /// Always 0: nothing can get out of step.
   public let operationCount: UInt64 = 0
+  /// Seen by nobody.
+  public let heartbeat = Heartbeat()
 
   /// Makes the communicator of a program that trains alone.
   public init() {}

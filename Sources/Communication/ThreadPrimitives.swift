@@ -82,9 +82,12 @@ struct PthreadHandle: @unchecked Sendable {
   func join() { pthread_join(handle, nil) }
 }
 
-/// Seconds of a clock that never goes back.
-func monotonicSeconds() -> Double {
+/// Seconds of a clock that never goes back, the same for all processes of a host.
+func monotonicSeconds() -> Double { Double(monotonicNanoseconds()) * 1e-9 }
+
+/// The same clock in nanoseconds.
+func monotonicNanoseconds() -> UInt64 {
   var now = timespec()
   clock_gettime(CLOCK_MONOTONIC, &now)
-  return Double(now.tv_sec) + Double(now.tv_nsec) * 1e-9
+  return UInt64(now.tv_sec) * 1_000_000_000 + UInt64(now.tv_nsec)
 }

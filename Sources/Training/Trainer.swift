@@ -147,6 +147,7 @@ public final class Trainer {
       if isDue && done < totalSteps { try save() }
     }
     try save()
+    communicator.heartbeat.enter(.ending, step: step.context.step)
     try requireCheckpoint()
     log?.write("end", ["step": .integer(step.context.step), "reason": "finished"])
     return .finished
@@ -187,6 +188,7 @@ public final class Trainer {
   }
 
   private func validate() throws {
+    communicator.heartbeat.enter(.validation, step: step.context.step)
     validationLoader.start(epoch: 1, throughEpoch: 1)
     let sampler = tensorBoard.flatMap { _ in FeatureMapSampler(network, data.preprocessing) }
     network.observer = sampler
@@ -221,6 +223,7 @@ public final class Trainer {
   /// are not finite end it on all ranks.
   private func save() throws {
     let done = step.context.step
+    communicator.heartbeat.enter(.checkpoint, step: done)
     tensorBoard?.flush()
     guard done != lastCheckpointStep else { return }
     var failure: CheckpointError?

@@ -46,21 +46,26 @@ public final class TrainingStep {
     var times = StepTimes()
     network.zeroAddedGradients()
     totals.reset()
+    let heartbeat = communicator.heartbeat
+    heartbeat.enter(.loading, step: context.step)
     var batch = try part(0)
     for i in 0..<partCount {
       context.begin(batch, .training, share: Double(batch.globalBatchSize) / Double(imageCount))
       context.addsToGradients = i > 0
+      heartbeat.enter(.forward, step: context.step)
       let logits = try network.forward(batch.images, context)
       let result = loss.evaluate(logits, context)
       totals.add(result, imageCount: batch.count)
       times.forward += watch.lap()
       let isLast = i == partCount - 1
       if isLast { totals.start(step: context.step) }
+      heartbeat.enter(.backward, step: context.step)
       try network.backward(result.gradient!, context) { if isLast { reducer.start(from: $0) } }
       totals.add(network.interpretableLayers, share: context.gradientShare)
       times.backward += watch.lap()
       if !isLast {
         recycle(batch)
+        heartbeat.enter(.loading, step: context.step)
         batch = try part(i + 1)
       }
     }
@@ -68,6 +73,7 @@ public final class TrainingStep {
     try reducer.finish()
     var report = try totals.finish(context, learningRate: learningRate)
     times.communication = watch.lap()
+    heartbeat.enter(.update, step: context.step)
     guard report.loss.isFinite,
       try reducer.finishUpdate(succeeded: update(learningRate, isWhole: partCount == 1))
     else {

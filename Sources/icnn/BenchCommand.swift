@@ -28,6 +28,7 @@ struct BenchCommand: ParsableCommand {
   @Flag(help: "Print one JSON object.") var json = false
   @OptionGroup var exchange: ExchangeOptions
   @OptionGroup var threads: ThreadOptions
+  @OptionGroup var stall: StallOptions
 
   func validate() throws {
     guard steps >= 1, warmupSteps >= 0, batchSize >= 1, classes >= 1 else {
@@ -46,6 +47,7 @@ struct BenchCommand: ParsableCommand {
     configuration.recompute = recompute
     let resolved = configuration
     try withRanks { ranks in
+      ranks.watch(stallTimeoutSeconds: stall.stallTimeout)
       guard resolved.reproducible else {
         try threads.configure(ranks)
         return try time(resolved, ranks)

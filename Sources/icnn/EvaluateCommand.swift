@@ -24,9 +24,11 @@ struct EvaluateCommand: ParsableCommand {
   @Flag(help: "Print JSON.") var json = false
   @OptionGroup(title: "Filters") var metrics: MetricsOptions
   @OptionGroup var threads: ThreadOptions
+  @OptionGroup var stall: StallOptions
 
   func run() throws {
     try withRanks { communicator in
+      communicator.watch(stallTimeoutSeconds: stall.stallTimeout)
       try threads.configure(communicator)
       let console = Console(isSpeaking: communicator.rank == 0)
       let trained = try onAllRanks(communicator) {

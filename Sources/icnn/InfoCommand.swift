@@ -38,7 +38,7 @@ struct InfoCommand: ParsableCommand {
 
 /// A network that nobody has trained yet.
 struct PlannedNetwork: ParsableArguments {
-  @Option(help: "alexnet, caffe-alexnet, vgg-m, vgg-s, vgg16, resnet18, resnet50 or compact.")
+  @Option(help: "alexnet, caffe-alexnet, vgg-m, vgg-s, vgg16, resnet18, resnet50, densenet121 or compact.")
   var network: String?
   @Flag(help: "Without masks.") var ordinary = false
   @Option(help: "Side of the square input, in pixels. (default: the network's own)") var imageSize: Int?

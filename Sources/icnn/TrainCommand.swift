@@ -20,6 +20,7 @@ struct TrainCommand: ParsableCommand {
   var output: String
   @Flag(help: "Continue from the newest valid checkpoint of the run.") var resume = false
   @OptionGroup var threads: ThreadOptions
+  @OptionGroup var stall: StallOptions
   @Flag(help: "Single-process debug mode: check and describe every layer of the first steps.")
   var debug = false
   @Flag(help: "With --debug: compare gradients with finite differences.") var checkGradients = false
@@ -32,6 +33,7 @@ struct TrainCommand: ParsableCommand {
     guard !checkGradients || debug else { throw ValidationError("--check-gradients needs --debug") }
     StopSignal.install()
     try withRanks { ranks in
+      ranks.watch(stallTimeoutSeconds: stall.stallTimeout)
       guard configuration.reproducible else {
         try threads.configure(ranks)
         return try train(configuration, ranks)

@@ -201,6 +201,8 @@ do {
       if isLast { communicator.abort(code: 70) }
       try pending.wait()
     }
+  case "stall":
+    try stall(communicator, phase: CommandLine.arguments[2], seconds: Double(CommandLine.arguments[3])!)
   case "die":
     if isLast { kill(getpid(), SIGKILL) }
     try communicator.barrier()

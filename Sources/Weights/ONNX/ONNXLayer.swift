@@ -118,3 +118,37 @@ extension Residual: ONNXLayer {
     return graph.add("Relu", name, [graph.add("Add", "\(name).sum", [difference, beside])])
   }
 }
+
+/// Every normalisation sees the concatenation of all maps so far.
+extension DenseBlock: ONNXLayer {
+  func add(
+    to graph: inout ONNXGraph, _ x: String, input: Shape
+  ) throws(ONNXGraph.UnknownLayer) -> String {
+    var slices: [String] = []
+    var (value, shape) = (x, input)
+    for part in parts {
+      if let normalization = part as? DenseNormalization {
+        slices.append(value)
+        value = normalization.add(to: &graph, slices)
+        shape = Shape(
+          batch: shape.batch, channels: normalization.channels, height: shape.height, width: shape.width)
+      } else {
+        value = try graph.add([part], value, input: shape)
+        shape = part.outputShape(for: shape)
+      }
+    }
+    return value
+  }
+}
+
+extension DenseNormalization {
+  /// y of the concatenated slices.
+  fileprivate func add(to graph: inout ONNXGraph, _ slices: [String]) -> String {
+    let maps = graph.add("Concat", "\(name).concat", slices, [("axis", .int(1))])
+    let inputs =
+      parameters.map { graph.add(ONNXTensor($0)) } + states.map { graph.add(ONNXTensor($0)) }
+    let normalized = graph.add(
+      "BatchNormalization", name, [maps] + inputs, [("epsilon", .float(epsilon))])
+    return graph.add("Relu", "\(name).relu", [normalized])
+  }
+}

@@ -10,9 +10,10 @@ import Testing
   .enabled(if: Communicators.supportsMPI, "built without MPI"))
 struct LaunchTests {
   /// Starts `icnn launch` with 2 ranks, which here may share cores.
-  private static func start(_ arguments: [String], ranks: Int = 2) throws -> ProcessRun {
+  private static func start(_ arguments: [String], ranks: Int = 2, launch: [String] = []) throws -> ProcessRun
+  {
     try Program.start(
-      ["launch", "--np", String(ranks), "--mpirun-options", "--oversubscribe", "--"] + arguments,
+      ["launch", "--np", String(ranks), "--mpirun-options", "--oversubscribe"] + launch + ["--"] + arguments,
       environment: MPIRun.settings)
   }
 
@@ -92,11 +93,11 @@ struct LaunchTests {
     }
   }
 
-  @Test("a rank that is killed is a lost peer")
+  @Test("a rank that is killed is a lost peer, if nothing is to be started again")
   func lostRank() throws {
     try Program.withFolder { folder in
       let run = folder + "/run"
-      let process = try Self.start(Self.endless(run))
+      let process = try Self.start(Self.endless(run), launch: ["--max-restarts", "0"])
       try Self.awaitCheckpoint(process, run)
       let ranks = process.descendants(running: Program.executable)
       try #require(ranks.count == 2)
@@ -148,35 +149,5 @@ struct LaunchTests {
         environment: ["OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": "0"])
       #expect(nested.exitCode == 64 && nested.stderr.contains("start it alone"))
     }
-  }
-}
-
-@Suite("JobEnd") struct JobEndTests {
-  @Test(
-    "codes of ranks that ended in good order are kept",
-    arguments: [0, 64, 65, 66, 70, 74, 75, 78, 85] as [Int32])
-  func kept(code: Int32) {
-    for signal in [nil, SIGTERM] {
-      let end = JobEnd(launcherCode: code, stopSignal: signal)
-      #expect(end.code == code && end.explanation == nil)
-    }
-  }
-
-  @Test(
-    "mpirun's own codes become documented ones",
-    arguments: [
-      (137, 75), (139, 75), (134, 75), (143, 75), (205, 75), (255, 75), (110, 75), (132, 70), (133, 70),
-      (1, 78), (243, 78), (3, 70),
-    ] as [(Int32, Int32)])
-  func translated(launcherCode: Int32, code: Int32) {
-    let end = JobEnd(launcherCode: launcherCode)
-    #expect(end.code == code)
-    #expect(end.explanation?.contains("mpirun: \(launcherCode)") == true)
-  }
-
-  @Test("after a request to stop everything else is its doing")
-  func stopped() {
-    #expect(JobEnd(launcherCode: 1, stopSignal: SIGTERM).code == 143)
-    #expect(JobEnd(launcherCode: 138, stopSignal: SIGINT).code == 130)
   }
 }

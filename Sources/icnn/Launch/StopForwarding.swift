@@ -19,6 +19,11 @@ enum StopForwarding {
     return number == 0 ? nil : number
   }
 
+  /// Waits for a moment, shorter if a stop is asked for meanwhile.
+  static func sleep(seconds: Int) {
+    for _ in 0..<(seconds * 20) where signalNumber == nil { usleep(50_000) }
+  }
+
   /// Installs the handlers. A SIGHUP that is ignored (nohup) stays ignored.
   static func install() {
     var previous = sigaction()

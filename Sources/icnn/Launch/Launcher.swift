@@ -17,6 +17,15 @@ struct Launcher {
     var isOversubscribed = false
     /// Whether even one rank runs under mpirun.
     var needsMPI = false
+    /// What starts the ranks.
+    var program = Program.mpirun
+    /// Variables of its environment, where the user has not set them.
+    var settings: [String: String] = [:]
+  }
+
+  /// What starts ranks.
+  enum Program: String, Sendable, CaseIterable {
+    case mpirun, srun
   }
 
   private let job: Job
@@ -28,7 +37,7 @@ struct Launcher {
     self.job = job
     executable = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
     let usesMPI = job.ranks > 1 || job.needsMPI
-    mpirun = usesMPI ? Self.find(job.mpirun ?? "mpirun") : nil
+    mpirun = usesMPI ? Self.find(job.mpirun ?? job.program.rawValue) : nil
     if usesMPI && mpirun == nil { return nil }
   }
 
@@ -42,12 +51,17 @@ struct Launcher {
   /// SIGTERM and its like to this process ask the child to stop (`StopForwarding`). It has a process group of its own, so
   /// that a terminal's Ctrl-C reaches it once and in that way too.
   func run(_ arguments: [String]) throws -> Int32 {
+    let process = try start(arguments)
+    process.waitUntilExit()
+    return Self.end(of: process)
+  }
+
+  /// The same without waiting for the end, which `end(of:)` is to be told.
+  func start(_ arguments: [String]) throws -> Process {
     let process = Process()
     if let mpirun {
       process.executableURL = URL(fileURLWithPath: mpirun)
-      process.arguments =
-        ["-np", String(job.ranks)] + (job.hostfile.map { ["--hostfile", $0] } ?? []) + job.options
-        + [executable] + arguments
+      process.arguments = options + [executable] + arguments
       process.environment = environment(ProcessInfo.processInfo.environment)
     } else {
       process.executableURL = URL(fileURLWithPath: executable)
@@ -57,15 +71,30 @@ struct Launcher {
     StopForwarding.install()
     try process.run()
     StopForwarding.setChild(process.processIdentifier)
-    process.waitUntilExit()
+    return process
+  }
+
+  /// The exit code of a child that has ended.
+  static func end(of process: Process) -> Int32 {
     StopForwarding.setChild(0)
     return process.terminationReason == .exit ? process.terminationStatus : 128 + process.terminationStatus
+  }
+
+  private var options: [String] {
+    switch job.program {
+    case .mpirun:
+      ["-np", String(job.ranks)] + (job.hostfile.map { ["--hostfile", $0] } ?? []) + job.options
+    case .srun:
+      // Debian's Open MPI speaks PMIx alone; ranks that wait for a lost one are ended by Slurm then.
+      ["--mpi=pmix", "--kill-on-bad-exit=1", "--ntasks=\(job.ranks)"] + job.options
+    }
   }
 
   /// What mpirun needs besides, where the user has not said otherwise.
   private func environment(_ own: [String: String]) -> [String: String] {
     var result = own
     func set(_ name: String, _ value: String) { result[name] = own[name] ?? value }
+    for (name, value) in job.settings { set(name, value) }
     if job.isOversubscribed { set("OMPI_MCA_rmaps_base_oversubscribe", "1") }
     // One host needs no remote shell; without one mpirun would refuse to start. A resource manager has its own way.
     let hasManager = ["SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID"].contains { own[$0] != nil }
