@@ -33,7 +33,8 @@ from safetensors.torch import load_file
 
 from exported_networks import Network
 
-NETWORKS = ["compact", "alexnet", "caffe-alexnet", "vgg-m", "vgg-s", "vgg16", "resnet18", "resnet50"]
+NETWORKS = ["compact", "alexnet", "caffe-alexnet", "vgg-m", "vgg-s", "vgg16", "resnet18", "resnet50",
+            "densenet121"]
 # Share of the largest logit; share of a map's largest cell; share of the images.
 LIMIT, AMBIGUOUS_GAP, MOST_AMBIGUOUS = 1e-4, 1e-5, 0.1
 

@@ -51,6 +51,23 @@ class Block(nn.Module):
         return (y + beside).relu()
 
 
+class DenseBlock(nn.Module):
+    """Its chains see the concatenation of all maps so far; the last one's output is the block's."""
+
+    def __init__(self, chains):
+        super().__init__()
+        self.chains = chains
+
+    def forward(self, x):
+        maps = [x]
+        for chain in self.chains:
+            y = torch.cat(maps, 1)
+            for layer in chain:
+                y = layer(y)
+            maps.append(y)
+        return maps[-1]
+
+
 class Network(nn.Module):
     """A chain of layers; their names may have dots, as in files."""
 
@@ -209,6 +226,40 @@ class Network(nn.Module):
         for stage, count in enumerate(counts):
             for block in range(count):
                 self.block(f"layer{stage + 1}.{block}", 2 if stage and not block else 1, bottleneck)
+        self.top_of_blocks("fc")
+
+    def densenet121(self):
+        self.convolution("features.conv0", 2, 3)
+        self.normalization("features.norm0")
+        self.relu()
+        self.pooling(3, 2, 1)
+        for index, count in enumerate((6, 12, 24, 16)):
+            transition = f"features.transition{index + 1}"
+            self.dense_block(
+                f"features.denseblock{index + 1}", count, transition + ".norm" if index < 3 else "features.norm5")
+            if index < 3:
+                self.convolution(transition + ".conv")
+                self.chain.append(nn.AvgPool2d(2, 2))
+        self.top_of_blocks("classifier")
+
+    def dense_block(self, name, count, closing):
+        outer, chains = self.chain, []
+        for index in range(count):
+            self.chain = []
+            for part in 1, 2:
+                self.normalization(f"{name}.denselayer{index + 1}.norm{part}")
+                self.relu()
+                self.convolution(f"{name}.denselayer{index + 1}.conv{part}", padding=part - 1)
+            chains.append(self.chain)
+        self.chain = []
+        self.normalization(closing)
+        self.relu()
+        chains.append(self.chain)
+        self.chain = outer
+        self.chain.append(DenseBlock(chains))
+
+    def top_of_blocks(self, head):
+        """Two new convolutions with masks above the last block."""
         if self.mask_options:
             for index in 0, 3:
                 self.convolution(f"interpretable.{index}", padding=1)
@@ -216,7 +267,7 @@ class Network(nn.Module):
                 self.relu()
                 self.mask()
         self.average()
-        self.head("fc")
+        self.head(head)
 
     def block(self, name, stride, bottleneck):
         outer, body, shortcut = self.chain, [], []
