@@ -88,7 +88,9 @@ private func bfloat16(_ x: Float) -> Float {
     }
     for error in errors {
       #expect(error?.exitCode == 70)
-      #expect(error?.description.contains("sum of 9 Float as bfloat16, rank 1 calls sum of 8 Float") == true)
+      #expect(
+        error?.description.contains("sum of 9 Float as bfloat16 (bucket 1), rank 1 calls sum of 8 Float")
+          == true)
     }
   }
 

@@ -8,6 +8,9 @@ public struct NetworkTable: CustomStringConvertible {
   private static let head = [
     "layer", "kind", "output", "parameters", "mult-adds", "field", "stride", "offset",
   ]
+  private static let shortened: [(word: String, short: String)] = [
+    ("normalization", "norm"), ("average", "avg"), ("interpretable mask", "mask"),
+  ]
   // Words to the left, numbers to the right.
   private static let isLeft = [true, true, false, false, false, false, false, false]
 
@@ -40,7 +43,7 @@ public struct NetworkTable: CustomStringConvertible {
     let field = layer.receptiveField
     let row = [
       String(repeating: "  ", count: depth) + name,
-      layer.kind.replacingOccurrences(of: "normalization", with: "norm"),
+      shortened.reduce(layer.kind) { $0.replacingOccurrences(of: $1.word, with: $1.short) },
       layer.output.map(String.init).joined(separator: "×"),
       // The parts below tell theirs.
       isComposite || layer.parameters == 0 ? "" : grouped(layer.parameters),
