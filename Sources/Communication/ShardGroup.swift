@@ -10,7 +10,7 @@ public enum ShardGroup {
   ///   - count: shards on all processes together, a power of two. Process p of P has those from p · count / P on.
   ///   - outer: the processes.
   ///   - concurrency: shards of this process that compute at a time; the others sleep.
-  /// - Throws: `unavailable` (exit code 78) unless the number of processes is a power of two, at most `count`;
+  /// - Throws: `indivisibleShards` (exit code 78) on all processes unless the number of processes is a power of two, at most `count`;
   ///   the first error that any shard threw.
   public static func run<Result: Sendable>(
     count: Int, on outer: any Communicator, concurrency: Int,

@@ -45,15 +45,8 @@ struct BenchCommand: ParsableCommand {
     configuration.batchSize = batchSize
     exchange.set(&configuration)
     configuration.recompute = recompute
-    let resolved = configuration
-    try withRanks { ranks in
-      ranks.watch(stallTimeoutSeconds: stall.stallTimeout)
-      guard resolved.reproducible else {
-        try threads.configure(ranks)
-        return try time(resolved, ranks)
-      }
-      return try withShards(resolved, threads, ranks) { try time(resolved, $0) }
-    }
+    let requested = configuration
+    try withRanks(requested, threads, stall) { try time(requested, $0) }
   }
 
   private func time(_ configuration: TrainingConfiguration, _ communicator: any Communicator) throws -> Int32

@@ -32,14 +32,7 @@ struct TrainCommand: ParsableCommand {
     }
     guard !checkGradients || debug else { throw ValidationError("--check-gradients needs --debug") }
     StopSignal.install()
-    try withRanks { ranks in
-      ranks.watch(stallTimeoutSeconds: stall.stallTimeout)
-      guard configuration.reproducible else {
-        try threads.configure(ranks)
-        return try train(configuration, ranks)
-      }
-      return try withShards(configuration, threads, ranks) { try train(configuration, $0) }
-    }
+    try withRanks(configuration, threads, stall) { try train(configuration, $0) }
   }
 
   private func train(_ configuration: TrainingConfiguration, _ communicator: any Communicator) throws -> Int32
