@@ -28,7 +28,8 @@ struct FilterGradientShareTests {
     #expect(abs(share.strength(epochsDone: 0, epochsInRun: 1) - 3 * (peak / filter).squareRoot()) < 1e-12)
   }
 
-  @Test("nothing in the warm-up, then t goes from 1 to 20 with the share of the run, however long its epochs are")
+  @Test(
+    "nothing in the warm-up, then t goes from 1 to 20 with the share of the run, however long its epochs are")
   func decay() {
     let share = FilterGradientShare("mask", share: 40, warmupEpochs: 2.5)
     share.update(task: 1, filter: 1, batchesInRun: 10)

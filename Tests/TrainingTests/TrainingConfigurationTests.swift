@@ -59,7 +59,8 @@ import Testing
       { $0.learningRate = -1 }, { $0.momentum = 1 }, { $0.weightDecay = -1 }, { $0.dropout = 1 },
       { $0.filterLossWeight = -1 }, { $0.cropMargin = 2 }, { $0.scaleJitter = 1 }, { $0.colorJitter = -0.1 },
       { $0.keepCheckpoints = 0 }, { $0.scoreScale = 0 }, { $0.filterGradientShare = -1 },
-      { $0.filterGradientShare = .nan }, { $0.filterLossWarmupEpochs = -1 }, { $0.filterLossWarmupEpochs = .nan }, { $0.filterLossWeight = 2 },
+      { $0.filterGradientShare = .nan }, { $0.filterLossWarmupEpochs = -1 },
+      { $0.filterLossWarmupEpochs = .nan }, { $0.filterLossWeight = 2 },
       { $0.bucketMebibytes = 0 },
     ]
     for change in changes {
