@@ -3,6 +3,7 @@
 #
 #   deploy/install-dependencies.sh             to build and to run: headers, pkg-config, MPI
 #   deploy/install-dependencies.sh --runtime   to run a built icnn: shared libraries and mpirun only
+#   deploy/install-dependencies.sh --container the same, and sshd for the workers of an MPIJob
 #   deploy/install-dependencies.sh --checks    to build and to run everything that .ci/run does: also a browser for the
 #                                              reports, Python for TensorBoard, shellcheck
 #
@@ -44,7 +45,7 @@ check_packages='
 '
 
 usage() {
-  echo "usage: $0 [--runtime | --checks]" >&2
+  echo "usage: $0 [--runtime | --container | --checks]" >&2
   exit 64
 }
 
@@ -54,6 +55,7 @@ case $# in
   1)
     case $1 in
       --runtime) packages=$runtime_packages ;;
+      --container) packages="$runtime_packages openssh-server" ;;
       --checks) packages="$build_packages $check_packages" ;;
       *) usage ;;
     esac
