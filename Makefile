@@ -24,9 +24,11 @@ PEER_MODULES = torch
 PEER_PYTHON ?= $(PEER_FOLDER)/bin/python
 PEER_OPTIONS ?=
 PEER_RESULTS ?= runs/peer.jsonl
-# make check-logits: a data set with photographs; options of Benchmarks/peer/check_logits.py.
+# make check-logits, make reproduce: a data set with photographs; options of their programs in Benchmarks.
 DATA ?=
 LOGITS_OPTIONS ?=
+REPRODUCE_FOLDER ?= runs/reproduce
+REPRODUCE_OPTIONS ?=
 
 # A Python that has TensorBoard, for the tests that let it read event files.
 TENSORBOARD_FOLDER = .build-tensorboard
@@ -57,6 +59,7 @@ help:
 	@echo "make bench-peer    icnn and PyTorch in turn on this machine (downloads PyTorch once, some gigabytes)"
 	@echo "make check-logits  DATA=DIR: logits of icnn, PyTorch and ONNX Runtime on photographs"
 	@echo "make check-deploy  container, manifests, unit, parameters of Open MPI, shell scripts"
+	@echo "make reproduce     DATA=DIR: ordinary and interpretable twins on photographs with parts (a night)"
 	@echo "make format        rewrite the Swift sources in the project's style"
 	@echo "make lint          check it, and the shell scripts where shellcheck is installed"
 	@echo "make dependencies  install the libraries that are missing (Debian, Ubuntu)"
@@ -114,11 +117,20 @@ check-logits: release peer-environment
 	  echo "error: no photographs – DATA – give the folder of a data set: make check-logits DATA=DIR" >&2; exit 64; }
 	$(PEER_PYTHON) -B Benchmarks/peer/check_logits.py --icnn $(ICNN) --data $(DATA) $(LOGITS_OPTIONS)
 
+# Ordinary and interpretable twins on the photographs of DATA, several seeds each: hours. Goes on where it was interrupted.
+.PHONY: reproduce
+reproduce: release
+	@[ -n "$(DATA)" ] || { \
+	  echo "error: no photographs – DATA – give a data set with parts: make reproduce DATA=DIR" >&2; exit 64; }
+	python3 -B Benchmarks/reproduce/reproduce.py --icnn $(ICNN) --data $(DATA) --output $(REPRODUCE_FOLDER) \
+	  $(REPRODUCE_OPTIONS)
+
 # A stage of .ci/run; needs no Swift code.
 .PHONY: check-benchmarks
 check-benchmarks:
 	python3 -B -m unittest discover --start-directory Benchmarks
 	python3 -B -m unittest discover --start-directory Benchmarks/peer
+	python3 -B -m unittest discover --start-directory Benchmarks/reproduce
 
 # Python packages go into a folder of their own, from PyPI. Without it the tests on TensorBoard are skipped.
 .PHONY: tensorboard-environment
