@@ -34,6 +34,8 @@ REPRODUCE_OPTIONS ?=
 TENSORBOARD_FOLDER = .build-tensorboard
 # A Python that has ONNX Runtime, for the tests that let it compute logits.
 ONNX_FOLDER = .build-onnx
+# A Python that has the schemas of Kubernetes, for deploy/check; deploy/check knows the name.
+KUBERNETES_FOLDER = .build-kubernetes
 
 # Expanded only where a built icnn is used.
 ICNN = $$($(SWIFT) build -c release $(BUILD_OPTIONS) --show-bin-path)/icnn
@@ -56,6 +58,7 @@ help:
 	@echo "make bench-kernels speed of the C kernels as a multiple of their references, against thresholds"
 	@echo "make bench-peer    icnn and PyTorch in turn on this machine (downloads PyTorch once, some gigabytes)"
 	@echo "make check-logits  DATA=DIR: logits of icnn, PyTorch and ONNX Runtime on photographs"
+	@echo "make check-deploy  container, manifests, unit, parameters of Open MPI, shell scripts"
 	@echo "make reproduce     DATA=DIR: ordinary and interpretable twins on photographs with parts (a night)"
 	@echo "make format        rewrite the Swift sources in the project's style"
 	@echo "make lint          check it, and the shell scripts where shellcheck is installed"
@@ -143,6 +146,17 @@ onnx-environment:
 	@$(ONNX_FOLDER)/bin/python -c 'import onnx, onnxruntime' 2>/dev/null || { \
 	  python3 -m venv $(ONNX_FOLDER) && \
 	  $(ONNX_FOLDER)/bin/python -m pip install --quiet --requirement Tests/WeightsTests/ONNX/requirements.txt; }
+
+# What deploy/ holds; a stage of .ci/run that needs no Swift code. Python packages go into a folder of their own, from PyPI.
+.PHONY: check-deploy
+check-deploy: kubernetes-environment
+	deploy/check
+
+.PHONY: kubernetes-environment
+kubernetes-environment:
+	@$(KUBERNETES_FOLDER)/bin/python -c 'import kubernetes_validate, yaml' 2>/dev/null || { \
+	  python3 -m venv $(KUBERNETES_FOLDER) && \
+	  $(KUBERNETES_FOLDER)/bin/python -m pip install --quiet --requirement deploy/kubernetes/requirements.txt; }
 
 # Writes Event.pb.swift and ONNX.pb.swift anew after a change of their .proto; wants protoc (Debian's
 # protobuf-compiler). The generator is built from the very version of swift-protobuf that icnn is linked with.
