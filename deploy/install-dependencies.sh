@@ -4,7 +4,7 @@
 #   deploy/install-dependencies.sh             to build and to run: headers, pkg-config, MPI
 #   deploy/install-dependencies.sh --runtime   to run a built icnn: shared libraries and mpirun only
 #   deploy/install-dependencies.sh --checks    to build and to run everything that .ci/run does: also a browser for the
-#                                              reports, Python for TensorBoard, shellcheck
+#                                              reports, Python for TensorBoard, ip for deploy/lab, shellcheck
 #
 # A Swift toolchain is expected to be there already (https://www.swift.org/install/linux).
 set -eu
@@ -39,6 +39,7 @@ build_packages='
 check_packages='
   chromium
   chromium-driver|chromium-chromedriver
+  iproute2
   python3-venv
   shellcheck
 '

@@ -1,10 +1,9 @@
 import Communication
 import Foundation
 
-/// Steps under a watchdog of 2 seconds; in the fourth the last rank is in `phase` for `seconds` while the others wait for
+/// Steps, under a watchdog of 2 seconds; in the fourth the last rank is in `phase` for `seconds` while the others wait for
 /// its gradients. 0: it halts for ever.
 func stall(_ communicator: any Communicator, phase: String, seconds: Double) throws {
-  communicator.watch(stallTimeoutSeconds: 2)
   let gradients = try ProbeGradients(communicator, count: 1 << 12)
   let phases = Heartbeat.Phase.allCases.filter { "\($0)".contains(phase) }
   for step in 0..<6 {
