@@ -32,12 +32,13 @@ import Testing
         let before = outer.heartbeat.status
         try shard.barrier()
         if shard.localRank == 0 { shard.heartbeat.enter(.validation, step: 8) }
-        return (before, outer.heartbeat.status)
+        let after = outer.heartbeat.status
+        return [(before.phase, before.step), (after.phase, after.step)]
       }
     }
-    for (before, after) in seen {
-      #expect(before.phase == .loading && before.step == 7)
-      #expect(after.phase == .validation && after.step == 8)
+    for phases in seen {
+      #expect(phases[0] == (.loading, 7))
+      #expect(phases[1] == (.validation, 8))
     }
   }
 }
