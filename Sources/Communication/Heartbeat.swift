@@ -80,7 +80,8 @@ public final class Heartbeat: @unchecked Sendable {
 
   // MARK: the thread that trains
 
-  /// The training is in `phase` of `step` (of the steps done: 0 before the first).
+  /// The training is in `phase` of `step` (of the steps done: 0 before the first). All ranks enter the same phases in the
+  /// same order.
   public func enter(_ phase: Phase, step: Int) {
     begin(phase, step: step)
     onPhase?(phase, step)
