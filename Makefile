@@ -189,6 +189,7 @@ lint: toolchain
 	else \
 	  echo "shellcheck is not installed: shell scripts are not checked"; \
 	fi
+	@python3 -c 'import ast, sys; [ast.parse(open(path).read(), path) for path in sys.argv[1:]]' deploy/lab/faults
 
 .PHONY: dependencies
 dependencies: toolchain

@@ -5,7 +5,7 @@
 #   deploy/install-dependencies.sh --runtime   to run a built icnn: shared libraries and mpirun only
 #   deploy/install-dependencies.sh --container the same, and sshd for the workers of an MPIJob
 #   deploy/install-dependencies.sh --checks    to build and to run everything that .ci/run does: also a browser for the
-#                                              reports, Python for TensorBoard, shellcheck
+#                                              reports, Python for TensorBoard, ip for deploy/lab, shellcheck
 #   deploy/install-dependencies.sh --deploy    to build, and what deploy/check-image and deploy/slurm/check want
 #
 # A Swift toolchain is expected to be there already (https://www.swift.org/install/linux).
@@ -41,6 +41,7 @@ build_packages='
 check_packages='
   chromium
   chromium-driver|chromium-chromedriver
+  iproute2
   python3-venv
   shellcheck
   systemd

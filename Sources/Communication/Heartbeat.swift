@@ -52,13 +52,16 @@ public final class Heartbeat: @unchecked Sendable {
 
   private var words: UnsafeMutablePointer<Atomic<UInt64>>
   private var isShared = false
+  /// Told of every phase that is entered.
+  private let onPhase: ((Phase, _ step: Int) -> Void)?
 
   /// A heartbeat that nobody else sees.
-  init() {
+  init(onPhase: ((Phase, _ step: Int) -> Void)? = nil) {
+    self.onPhase = onPhase
     let memory = UnsafeMutableRawPointer.allocate(byteCount: Self.stride, alignment: 64)
     memset(memory, 0, Self.stride)
     words = Self.words(in: memory)
-    enter(.starting, step: 0)
+    begin(.starting, step: 0)
   }
 
   deinit { if !isShared { UnsafeMutableRawPointer(words).deallocate() } }
@@ -77,8 +80,14 @@ public final class Heartbeat: @unchecked Sendable {
 
   // MARK: the thread that trains
 
-  /// The training is in `phase` of `step` (of the steps done: 0 before the first).
+  /// The training is in `phase` of `step` (of the steps done: 0 before the first). All ranks enter the same phases in the
+  /// same order.
   public func enter(_ phase: Phase, step: Int) {
+    begin(phase, step: step)
+    onPhase?(phase, step)
+  }
+
+  private func begin(_ phase: Phase, step: Int) {
     store(.phaseBegan, monotonicNanoseconds())
     store(.step, UInt64(step))
     store(.phase, phase.rawValue)
