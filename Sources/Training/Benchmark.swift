@@ -111,13 +111,19 @@ public final class Benchmark {
   /// Runs the steps; the report is rank 0's.
   ///
   /// - Parameter profiled: takes the time of every layer as well, and measures first what the machine can do.
-  public func run(steps: Int, warmupSteps: Int, profiled: Bool = false) throws -> Report {
+  /// - Parameter trace: what is written of the steps, those for warming up included.
+  public func run(
+    steps: Int, warmupSteps: Int, profiled: Bool = false, trace: TraceOptions? = nil,
+    console: Console = Console(isSpeaking: false)
+  ) throws -> Report {
     let limits = profiled ? MachineLimits.measure() : nil
     let timer = LayerTimer(steps: steps)
     if profiled { step.network.observer = timer }
+    let stepTrace = trace.map { StepTrace($0, step.network, communicator, console) }
     var reports: [StepReport] = []
     var cpuSeconds: [Double] = []
     for index in 0..<(warmupSteps + steps) {
+      try stepTrace?.stepBegins()
       timer.isRecording = index >= warmupSteps
       timer.beginStep()
       let cpuBefore = ProcessTime.cpuSeconds
@@ -129,6 +135,7 @@ public final class Benchmark {
         cpuSeconds.append(ProcessTime.cpuSeconds - cpuBefore)
       }
     }
+    try stepTrace?.finish()
     let milliseconds = { (value: (StepReport) -> Double) in 1e3 * median(reports.map(value)) }
     let stepMilliseconds = milliseconds { $0.times.total }
     return Report(

@@ -27,6 +27,7 @@ public final class GradientReducer {
 
   /// All gradients from `offset` to the end of the arena are final on this rank: starts the buckets within.
   public func start(from offset: Int) {
+    exchange.noteReady(from: offset)
     while started < bucketOffsets.count && bucketOffsets[started] >= offset {
       let lower = bucketOffsets[started]
       let upper = started == 0 ? store.count : bucketOffsets[started - 1]
