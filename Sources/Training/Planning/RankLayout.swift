@@ -27,8 +27,9 @@ public struct RankLayout: Codable, Sendable, Equatable {
   private var parties: Int { hasWindow ? nodes : ranks }
 
   /// Seconds the communication thread is busy with a bucket of `count` floats.
-  func bucketSeconds(count: Int, _ link: LinkModel, memoryBytesPerSecond: Double) -> Double {
+  func bucketSeconds(count: Int, _ network: NetworkCost, memoryBytesPerSecond: Double) -> Double {
     guard parties > 1 else { return 0 }
+    let bytes = 4 * count
     let count = Double(count)
     var seconds = 0.0
     // A rank reads its slice of all copies and writes the sum.
@@ -36,9 +37,9 @@ public struct RankLayout: Codable, Sendable, Equatable {
       seconds += 4 * count * Double(ranksPerNode + 1) / Double(ranksPerNode) / memoryBytesPerSecond
     }
     switch precision {
-    case .float32: seconds += link.seconds(.allReduce(bytes: 4 * Int(count), ranks: parties))
+    case .float32: seconds += network.seconds(.allReduce(bytes: bytes, ranks: parties), bytes: bytes)
     case .bfloat16:
-      seconds += link.seconds(.bfloat16Sum(count: Int(count), ranks: parties))
+      seconds += network.seconds(.bfloat16Sum(count: bytes / 4, ranks: parties), bytes: bytes / 2)
       // Rounded (4 read, 2 written), its slices added (2 read, 2 / parties written), expanded (2 read, 4 written).
       seconds += count * (14 + 2 / Double(parties)) / memoryBytesPerSecond
     }
@@ -46,8 +47,8 @@ public struct RankLayout: Codable, Sendable, Equatable {
   }
 
   /// Seconds the communication thread is busy with a reduction of statistics. Messages inside a node cost nothing beside those between nodes.
-  func statisticsSeconds(bytes: Int, _ link: LinkModel) -> Double {
-    link.seconds(.allReduce(bytes: bytes, ranks: nodes))
+  func statisticsSeconds(bytes: Int, _ network: NetworkCost) -> Double {
+    network.seconds(.allReduce(bytes: bytes, ranks: nodes), bytes: bytes)
   }
 
   /// Time of an update on this layout per time of a rank's update of everything. In a window the ranks of a node divide it; on a single node

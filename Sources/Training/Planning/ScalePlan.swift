@@ -101,10 +101,13 @@ public struct ScalePlan: Codable, Sendable {
     public var communicationMilliseconds: Double
     /// The fastest of the sizes that were tried.
     public var bestBucketMebibytes: Double
+    /// The step with it.
     public var bestBucketStepMilliseconds: Double
+    /// Nil unless nodes fail.
     public var checkpoint: CheckpointInterval?
     /// Daly's interval in steps.
     public var checkpointEverySteps: Int?
+    /// What speaks against the row.
     public var doubts: [Doubt]
   }
 
@@ -146,6 +149,9 @@ public struct ScalePlan: Codable, Sendable {
   private struct Model {
     let question: Question
     let measurement: ScaleMeasurement
+    private var network: NetworkCost {
+      NetworkCost(question.link, question.linkIsMeasured ? measurement.link : nil)
+    }
 
     func row(ranks: Int, batchSize: Int, alone: Int) -> Row {
       let share = ScalePlan.share(batchSize, ranks)
@@ -186,15 +192,16 @@ public struct ScalePlan: Codable, Sendable {
     private func simulate(_ script: StepScript, _ layout: RankLayout, _ mebibytes: Double)
       -> StepSimulator.Outcome
     {
-      StepSimulator(
+      let network = network
+      return StepSimulator(
         script: script,
         bucketOffsets: GradientReducer.bucketOffsets(
           count: script.gradientCount, bucketBytes: Int(mebibytes * 1_048_576)),
         bucketSeconds: {
           layout.bucketSeconds(
-            count: $0, question.link, memoryBytesPerSecond: measurement.memoryBytesPerSecond)
+            count: $0, network, memoryBytesPerSecond: measurement.memoryBytesPerSecond)
         },
-        statisticsSeconds: { layout.statisticsSeconds(bytes: $0, question.link) },
+        statisticsSeconds: { layout.statisticsSeconds(bytes: $0, network) },
         overlapSlowdown: layout.nodes > 1 && question.linkIsMeasured ? measurement.overlapSlowdown : 1,
         updateFactor: layout.updateFactor,
         straggling: Straggling.expectedMaximum(of: layout.ranks)

@@ -36,7 +36,7 @@ extension ScalePlan: CustomStringConvertible {
       """
     if let fit = m.link, question.linkIsMeasured {
       text +=
-        "\nall-reduces of \(fit.ranks) ranks: the link explains them within \((100 * fit.worstError).fixed(0)) %; "
+        "\nall-reduces of \(fit.ranks) ranks: the link alone explains them within \((100 * fit.worstError).fixed(0)) %; "
         + "computation takes \(m.overlapSlowdown.fixed(2)) times as long beside them"
     }
     return text

@@ -42,6 +42,31 @@ import Testing
     #expect(LinkFit([LinkFit.Sample(bytes: 100, seconds: 1)], ranks: 2) == nil)
   }
 
+  @Test(
+    "at measured sizes the cost is what was measured, between them between; with ranks it grows as the line does"
+  )
+  func residuals() throws {
+    let link = LinkModel(latency: 0, bitsPerSecond: 8e6)
+    var samples = Self.samples(link, ranks: 2)
+    for index in samples.indices { samples[index].seconds *= [1, 2, 1, 1, 3][index] }
+    let fit = try #require(LinkFit(samples, ranks: 2))
+    let cost = NetworkCost(fit.link, fit)
+    for sample in samples {
+      let seconds = cost.seconds(.allReduce(bytes: sample.bytes, ranks: 2), bytes: sample.bytes)
+      #expect(abs(seconds / sample.seconds - 1) < 1e-9)
+    }
+    // 512 lies halfway between 64 and 4096 for a logarithm.
+    let line = { (bytes: Int) in fit.link.seconds(.allReduce(bytes: bytes, ranks: 2)) }
+    let factors = [samples[0].seconds / line(64), samples[1].seconds / line(4096)]
+    let between = cost.seconds(.allReduce(bytes: 512, ranks: 2), bytes: 512)
+    #expect(abs(between / line(512) - (factors[0] + factors[1]) / 2) < 1e-9)
+    // Beyond the largest as at the largest, and four ranks by the line.
+    let far = cost.seconds(.allReduce(bytes: 64 << 20, ranks: 4), bytes: 64 << 20)
+    let factor = samples[4].seconds / line(16 << 20)
+    #expect(abs(far / (factor * fit.link.seconds(.allReduce(bytes: 64 << 20, ranks: 4))) - 1) < 1e-9)
+    #expect(NetworkCost(link).seconds(.allReduce(bytes: 8000, ranks: 2), bytes: 8000) == 0.008)
+  }
+
   @Test("ranks that are threads measure times that grow with the bytes")
   func measured() throws {
     let fits = try InProcessGroup.run(size: 2) { try LinkFit.measure($0) }
