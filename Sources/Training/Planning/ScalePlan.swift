@@ -79,13 +79,17 @@ public struct ScalePlan: Codable, Sendable {
 
   /// One number of ranks. Times are of the slowest rank.
   public struct Row: Codable, Sendable {
+    /// All of them.
     public var ranks: Int
+    /// Hosts.
     public var nodes: Int
     /// Of the largest share.
     public var imagesPerRank: Int
     /// Of all ranks.
     public var batchSize: Int
+    /// A step.
     public var stepMilliseconds: Double
+    /// Of all ranks.
     public var imagesPerSecond: Double
     /// Images per second per rank, of those of one rank that has nobody to wait for: with the whole batch (strong scaling) or this share (weak).
     public var efficiency: Double
