@@ -42,7 +42,7 @@ import Testing
     // Quartiles of the seconds before the wait: 3 and 5.
     #expect(abs(usual.entries[1].deviation - 2 / 1.349) < 1e-12)
     #expect(
-      StepScript.median(
+      StepScript.usual(
         of: scripts + [
           StepScript(
             images: 1, gradientCount: 10, entries: [], tail: 0, handOver: 0)
