@@ -36,15 +36,21 @@
         let length = min(Self.chunk, count - start)
         // The last slices may reach beyond the end; what lies there is summed and thrown away.
         let slice = (length + size - 1) / size
-        ck_bfloat16_round(values + start, outgoing, Int64(length))
-        var status = MPI_Alltoall(
-          outgoing, Int32(slice), cmpi_uint16(), incoming, Int32(slice), cmpi_uint16(), communicator)
+        heartbeat.part(.pack) { ck_bfloat16_round(values + start, outgoing, Int64(length)) }
+        var status = heartbeat.part(.exchange) {
+          MPI_Alltoall(
+            outgoing, Int32(slice), cmpi_uint16(), incoming, Int32(slice), cmpi_uint16(), communicator)
+        }
         guard status == MPI_SUCCESS else { return status }
-        ck_bfloat16_sum(incoming, Int64(size), Int64(slice), outgoing, Int64(slice))
-        status = MPI_Allgather(
-          outgoing, Int32(slice), cmpi_uint16(), incoming, Int32(slice), cmpi_uint16(), communicator)
+        heartbeat.part(.unpack) {
+          ck_bfloat16_sum(incoming, Int64(size), Int64(slice), outgoing, Int64(slice))
+        }
+        status = heartbeat.part(.exchange) {
+          MPI_Allgather(
+            outgoing, Int32(slice), cmpi_uint16(), incoming, Int32(slice), cmpi_uint16(), communicator)
+        }
         guard status == MPI_SUCCESS else { return status }
-        ck_bfloat16_expand(incoming, values + start, Int64(length))
+        heartbeat.part(.unpack) { ck_bfloat16_expand(incoming, values + start, Int64(length)) }
         heartbeat.progress()
       }
       return Int32(MPI_SUCCESS)

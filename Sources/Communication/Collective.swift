@@ -51,6 +51,16 @@ struct Collective {
     self.count = count
   }
 
+  /// Bytes of the values of this rank.
+  var byteCount: Int {
+    switch kind {
+    case .allReduceFloat, .sumBFloat16, .windowSum: 4 * count
+    case .allReduceDouble: 8 * count
+    case .broadcast, .allGather: count
+    case .start, .barrier, .openWindow, .windowFinish, .windowUpdated, .stop: 0
+    }
+  }
+
   /// Whether two ranks that meet in these operations mean the same.
   func matches(_ other: Collective) -> Bool {
     kind == other.kind && count == other.count && operation == other.operation && root == other.root

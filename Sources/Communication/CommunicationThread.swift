@@ -52,6 +52,14 @@ final class CommunicationThread: @unchecked Sendable {
 
   /// Appends an operation and returns its ticket. Blocks while the ring is full.
   func submit(_ collective: Collective) -> UInt64 {
+    guard let timeline = heartbeat.timeline else { return append(collective) }
+    let begin = monotonicNanoseconds()
+    let ticket = append(collective)
+    timeline.submitted(collective, ticket, begin: begin)
+    return ticket
+  }
+
+  private func append(_ collective: Collective) -> UInt64 {
     mutex.lock()
     precondition(!stopped, "\(collective.kind) after finalize()")
     if collective.kind == .stop { stopped = true }
@@ -71,7 +79,10 @@ final class CommunicationThread: @unchecked Sendable {
 
   /// Blocks until the operation that `ticket` names is done; throws the error that kept it from being done.
   func wait(for ticket: UInt64) throws(CommunicationError) {
+    let begin = heartbeat.timeline == nil ? 0 : monotonicNanoseconds()
     if !spin(until: ticket, of: completed) { sleep(until: ticket) }
+    // Its place in the ring is not given away before this thread asks for more.
+    heartbeat.timeline?.waited(for: ring[Int(ticket % Self.ringCapacity)], ticket, begin: begin)
     if failedTicket.load(ordering: .acquiring) <= ticket { throw failure! }
   }
 

@@ -173,6 +173,9 @@ public final class GradientExchange {
     lastTicket = thread.submit(collective)
   }
 
+  /// For the timeline: this rank's gradients from an offset of the arena on are final.
+  public func noteReady(from offset: Int) { thread?.heartbeat.timeline?.gradientsReady(from: offset) }
+
   /// Waits until everything that was started is there: on the plain path as the sum over all ranks in its place, in a
   /// window as the arenas of `share`.
   public func finish() throws(CommunicationError) {

@@ -15,7 +15,9 @@ public final class Heartbeat: @unchecked Sendable {
     case loading
     case forward
     case backward
+    case reduction
     case update
+    case reporting
     case validation
     case checkpoint
     case ending
@@ -24,7 +26,7 @@ public final class Heartbeat: @unchecked Sendable {
     var isOpenEnded: Bool {
       switch self {
       case .starting, .loading, .validation, .checkpoint, .ending: true
-      case .forward, .backward, .update: false
+      case .forward, .backward, .reduction, .update, .reporting: false
       }
     }
 
@@ -35,7 +37,9 @@ public final class Heartbeat: @unchecked Sendable {
       case .loading: "waiting for images"
       case .forward: "in the forward pass"
       case .backward: "in the backward pass"
+      case .reduction: "waiting for the sums of gradients"
       case .update: "updating parameters"
+      case .reporting: "writing down what a step did"
       case .validation: "validating"
       case .checkpoint: "writing a checkpoint"
       case .ending: "ending"
@@ -54,6 +58,9 @@ public final class Heartbeat: @unchecked Sendable {
   private var isShared = false
   /// Told of every phase that is entered.
   private let onPhase: ((Phase, _ step: Int) -> Void)?
+  /// Keeps what is entered, handed over, waited for and carried out; normally nil. Set by the thread that trains while no
+  /// collective is under way.
+  public var timeline: Timeline?
 
   /// A heartbeat that nobody else sees.
   init(onPhase: ((Phase, _ step: Int) -> Void)? = nil) {
@@ -88,20 +95,24 @@ public final class Heartbeat: @unchecked Sendable {
   }
 
   private func begin(_ phase: Phase, step: Int) {
-    store(.phaseBegan, monotonicNanoseconds())
+    let now = monotonicNanoseconds()
+    store(.phaseBegan, now)
     store(.step, UInt64(step))
     store(.phase, phase.rawValue)
+    timeline?.enter(phase, step: step, at: now)
   }
 
   // MARK: the thread that communicates
 
   /// This rank has come to the collective with this ticket, and may wait in it for others.
   func arrive(_ ticket: UInt64, _ collective: Collective) {
+    let now = monotonicNanoseconds()
     store(.operation, collective.code)
     store(.count, UInt64(collective.count))
-    store(.progress, monotonicNanoseconds())
+    store(.progress, now)
     store(.isWaiting, 1)
     store(.arrived, ticket)
+    timeline?.arrive(collective, ticket, at: now)
   }
 
   /// A piece of the collective is done: what takes long is not stuck.
@@ -109,8 +120,20 @@ public final class Heartbeat: @unchecked Sendable {
 
   /// The collective is done on this rank.
   func leave() {
-    store(.progress, monotonicNanoseconds())
+    let now = monotonicNanoseconds()
+    store(.progress, now)
     store(.isWaiting, 0)
+    timeline?.leave(at: now)
+  }
+
+  /// Carries out a part of the collective that a timeline shows.
+  func part<Result, Failure: Error>(
+    _ part: CollectivePart, _ body: () throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    guard let timeline else { return try body() }
+    let begin = monotonicNanoseconds()
+    defer { timeline.part(part, begin: begin) }
+    return try body()
   }
 
   // MARK: the watchdog

@@ -230,7 +230,10 @@
     private func windowSum(_ collective: Collective) throws(CommunicationError) {
       let gradients = collective.buffer!.assumingMemoryBound(to: Float.self)
       try Self.window(of: collective).sum(gradients, count: collective.count) {
-        (values, count) throws(CommunicationError) in try exchange(values, count, collective)
+        (values, count) throws(CommunicationError) in
+        try heartbeat.part(.exchange) { () throws(CommunicationError) in
+          try exchange(values, count, collective)
+        }
       }
     }
 

@@ -18,7 +18,8 @@ public final class Benchmark {
     var shards: Int?
     var isa: String
     var imagesPerSecond: Double
-    var stepMillisecondsMedian: Double
+    /// Milliseconds of a step.
+    public var stepMillisecondsMedian: Double
     var stepMillisecondsMin: Double
     var forwardMilliseconds: Double
     var backwardMilliseconds: Double
@@ -72,7 +73,7 @@ public final class Benchmark {
 
   private let configuration: TrainingConfiguration
   private let communicator: any Communicator
-  private let step: TrainingStep
+  let step: TrainingStep
   private let batch: Batch
 
   /// A step of the network with `classes` classes.
@@ -108,27 +109,39 @@ public final class Benchmark {
     network.prepare(batchSize: batch.count, context)
   }
 
+  /// One step on the batch.
+  func runStep() throws -> StepReport {
+    try step.run(
+      partCount: 1, imageCount: configuration.batchSize, learningRate: 1e-4, part: { _ in batch },
+      recycle: { _ in })
+  }
+
   /// Runs the steps; the report is rank 0's.
   ///
   /// - Parameter profiled: takes the time of every layer as well, and measures first what the machine can do.
-  public func run(steps: Int, warmupSteps: Int, profiled: Bool = false) throws -> Report {
+  /// - Parameter trace: what is written of the steps, those for warming up included.
+  public func run(
+    steps: Int, warmupSteps: Int, profiled: Bool = false, trace: TraceOptions? = nil,
+    console: Console = Console(isSpeaking: false)
+  ) throws -> Report {
     let limits = profiled ? MachineLimits.measure() : nil
     let timer = LayerTimer(steps: steps)
     if profiled { step.network.observer = timer }
+    let stepTrace = trace.map { StepTrace($0, step.network, communicator, console) }
     var reports: [StepReport] = []
     var cpuSeconds: [Double] = []
     for index in 0..<(warmupSteps + steps) {
+      try stepTrace?.stepBegins()
       timer.isRecording = index >= warmupSteps
       timer.beginStep()
       let cpuBefore = ProcessTime.cpuSeconds
-      let report = try step.run(
-        partCount: 1, imageCount: configuration.batchSize, learningRate: 1e-4, part: { _ in batch },
-        recycle: { _ in })
+      let report = try runStep()
       if index >= warmupSteps {
         reports.append(report)
         cpuSeconds.append(ProcessTime.cpuSeconds - cpuBefore)
       }
     }
+    try stepTrace?.finish()
     let milliseconds = { (value: (StepReport) -> Double) in 1e3 * median(reports.map(value)) }
     let stepMilliseconds = milliseconds { $0.times.total }
     return Report(

@@ -18,8 +18,13 @@ public final class GradientReducer {
   public init(_ exchange: GradientExchange, _ store: ParameterStore, bucketBytes: Int) {
     self.exchange = exchange
     self.store = store
+    bucketOffsets = Self.bucketOffsets(count: store.count, bucketBytes: bucketBytes)
+  }
+
+  /// Lower bounds of the buckets of an arena of `count` floats, descending; the last is 0.
+  static func bucketOffsets(count: Int, bucketBytes: Int) -> [Int] {
     let bucketCount = max(16, bucketBytes / MemoryLayout<Float>.stride / 16 * 16)
-    bucketOffsets = Array(stride(from: store.count - bucketCount, to: 0, by: -bucketCount)) + [0]
+    return Array(stride(from: count - bucketCount, to: 0, by: -bucketCount)) + [0]
   }
 
   // After a step that failed elsewhere, buckets may be under way; the gradients must outlive them.
@@ -27,6 +32,7 @@ public final class GradientReducer {
 
   /// All gradients from `offset` to the end of the arena are final on this rank: starts the buckets within.
   public func start(from offset: Int) {
+    exchange.noteReady(from: offset)
     while started < bucketOffsets.count && bucketOffsets[started] >= offset {
       let lower = bucketOffsets[started]
       let upper = started == 0 ? store.count : bucketOffsets[started - 1]

@@ -25,6 +25,8 @@ public final class Trainer {
   public private(set) var lastValidation: EvaluationResult?
   /// Sees the report of every step.
   public var onStep: (StepReport) -> Void = { _ in }
+  /// Keeps what some steps do when; normally nil.
+  public private(set) var trace: StepTrace?
 
   let configuration: TrainingConfiguration
   let console: Console
@@ -125,6 +127,11 @@ public final class Trainer {
 
   // MARK: the run
 
+  /// Has a timeline of some steps written. All ranks call it, before `train`.
+  public func setTrace(_ options: TraceOptions?) {
+    trace = options.map { StepTrace($0, network, communicator, console) }
+  }
+
   /// Trains from the present step to the last one. Same outcome on all ranks.
   ///
   /// - Throws: `ExitError` of code 74 at the very end if the last checkpoint could not be written, 70 for NaN.
@@ -132,9 +139,11 @@ public final class Trainer {
     let first = step.context.step
     loader.start(epoch: first / stepsPerEpoch + 1, batch: first % stepsPerEpoch * configuration.accumulate)
     while step.context.step < totalSteps {
+      try trace?.stepBegins()
       let report = try runStep()
       if report.stopRequested {
         try save()
+        try trace?.finish()
         try requireCheckpoint()
         console.line("stopped by a signal after step \(report.step); continue with --resume")
         log?.write("end", ["step": .integer(report.step), "reason": "signal"])
@@ -149,6 +158,7 @@ public final class Trainer {
     }
     try save()
     communicator.heartbeat.enter(.ending, step: step.context.step)
+    try trace?.finish()
     try requireCheckpoint()
     log?.write("end", ["step": .integer(step.context.step), "reason": "finished"])
     return .finished
@@ -193,8 +203,9 @@ public final class Trainer {
     communicator.heartbeat.enter(.validation, step: step.context.step)
     validationLoader.start(epoch: 1, throughEpoch: 1)
     let sampler = tensorBoard.flatMap { _ in FeatureMapSampler(network, data.preprocessing) }
+    let observer = network.observer
     network.observer = sampler
-    defer { network.observer = nil }
+    defer { network.observer = observer }
     let result = try evaluator.run(validationLoader)
     lastValidation = result
     let done = step.context.step

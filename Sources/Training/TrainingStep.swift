@@ -70,6 +70,7 @@ public final class TrainingStep {
       }
     }
     defer { recycle(batch) }
+    heartbeat.enter(.reduction, step: context.step)
     try reducer.finish()
     var report = try totals.finish(context, learningRate: learningRate)
     times.communication = watch.lap()
@@ -80,6 +81,7 @@ public final class TrainingStep {
       throw try BreakdownDiagnosis(network, loss, context).failure(batch, communicator)
     }
     times.update = watch.lap()
+    heartbeat.enter(.reporting, step: context.step)
     report.times = times
     context.step += 1
     return report

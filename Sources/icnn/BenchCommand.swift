@@ -29,10 +29,14 @@ struct BenchCommand: ParsableCommand {
   @OptionGroup var exchange: ExchangeOptions
   @OptionGroup var threads: ThreadOptions
   @OptionGroup var stall: StallOptions
+  @OptionGroup var trace: TraceArguments
 
   func validate() throws {
     guard steps >= 1, warmupSteps >= 0, batchSize >= 1, classes >= 1 else {
       throw ValidationError("--steps, --batch-size and --classes take 1 or more, --warmup-steps 0 or more")
+    }
+    guard !profile || trace.trace == nil else {
+      throw ValidationError("--profile and --trace both time the layers: give one of them")
     }
   }
 
@@ -56,7 +60,9 @@ struct BenchCommand: ParsableCommand {
       return try configuration.resolved()
     }
     let bench = try Benchmark(resolved.0, resolved.1, classes: classes, communicator)
-    let report = try bench.run(steps: steps, warmupSteps: warmupSteps, profiled: profile)
+    let report = try bench.run(
+      steps: steps, warmupSteps: warmupSteps, profiled: profile, trace: trace.options,
+      console: Console(isSpeaking: communicator.rank == 0))
     guard communicator.rank == 0 else { return 0 }
     if json {
       let encoder = JSONEncoder()

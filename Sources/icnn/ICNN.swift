@@ -21,7 +21,7 @@ struct ICNN: ParsableCommand {
     subcommands: [
       TrainCommand.self, EvaluateCommand.self, PredictCommand.self, ReportCommand.self, InfoCommand.self,
       DoctorCommand.self, WeightsCommand.self,
-      BenchCommand.self, DataCommand.self, DemoCommand.self, LaunchCommand.self,
+      BenchCommand.self, PlanCommand.self, DataCommand.self, DemoCommand.self, LaunchCommand.self,
     ])
 
   /// What became of OpenBLAS's choice of kernels.

@@ -21,6 +21,7 @@ struct TrainCommand: ParsableCommand {
   @Flag(help: "Continue from the newest valid checkpoint of the run.") var resume = false
   @OptionGroup var threads: ThreadOptions
   @OptionGroup var stall: StallOptions
+  @OptionGroup var trace: TraceArguments
   @Flag(help: "Single-process debug mode: check and describe every layer of the first steps.")
   var debug = false
   @Flag(help: "With --debug: compare gradients with finite differences.") var checkGradients = false
@@ -31,6 +32,9 @@ struct TrainCommand: ParsableCommand {
       throw ValidationError("--data is missing: give the folder of a data set (`icnn demo` needs none)")
     }
     guard !checkGradients || debug else { throw ValidationError("--check-gradients needs --debug") }
+    guard !debug || trace.trace == nil else {
+      throw ValidationError("--debug and --trace exclude each other")
+    }
     StopSignal.install()
     try withRanks(configuration, threads, stall) { try train(configuration, $0) }
   }
@@ -53,6 +57,7 @@ struct TrainCommand: ParsableCommand {
       try trainer.debug(checkGradients: checkGradients)
       return 0
     }
+    trainer.setTrace(trace.options)
     return try trainer.train() == .interrupted ? 85 : 0
   }
 }

@@ -20,10 +20,12 @@ import Testing
     var recomputation = Recomputation.none
     var ranks = 1
     var parts = 1
+    var isTraced = false
 
     var testDescription: String {
       "\(network.name), \(formulation?.rawValue ?? "ordinary"), \(gradient.rawValue)\(isScaled ? " scaled" : ""), "
         + "recompute \(recomputation.rawValue), \(ranks) ranks, \(parts) parts"
+        + (isTraced ? ", traced" : "")
     }
   }
 
@@ -39,6 +41,7 @@ import Testing
       Case(formulation: .paper, isScaled: true), Case(formulation: .paper, gradient: .exact, isScaled: true),
       Case(formulation: .paper, isScaled: true, recomputation: .segments(3), ranks: 2, parts: 2),
       Case(formulation: .released(corrected: false)), Case(formulation: .released(corrected: true), parts: 2),
+      Case(formulation: .paper, isTraced: true), Case(network: .resNet18, ranks: 2, isTraced: true),
       Case(formulation: .paper, ranks: 2), Case(formulation: .released(corrected: false), ranks: 2),
       Case(formulation: .paper, recomputation: .segments(3), ranks: 2, parts: 2),
       Case(network: .alexNet), Case(network: .alexNet, formulation: .paper, recomputation: .automatic),
@@ -77,7 +80,16 @@ import Testing
   private static func count(_ test: Case, _ communicator: any Communicator) throws -> String {
     let step = step(test, communicator)
     let batch = batch(communicator)
-    return try allocations { try train(step, batch, parts: test.parts) }
+    guard test.isTraced else { return try allocations { try train(step, batch, parts: test.parts) } }
+    let timeline = Timeline(capacity: 1 << 14)
+    communicator.heartbeat.timeline = timeline
+    step.network.observer = LayerTracer(step.network, timeline)
+    timeline.isRecording = true
+    let finding = try allocations { try train(step, batch, parts: test.parts) }
+    timeline.isRecording = false
+    communicator.heartbeat.timeline = nil
+    #expect(timeline.training.events.contains { $0.kind == .backward } && timeline.training.droppedCount == 0)
+    return finding
   }
 
   /// The third and fourth run of `body`: the first ones may allocate.
