@@ -39,7 +39,6 @@ public struct CheckpointState: Codable, Equatable, Sendable {
     if version < 2 {
       configuration["filter-loss"] = TrainingConfiguration.FilterLossForm.literal.rawValue
       configuration["score-scale"] = defaults.scoreScale
-      configuration["filter-gradient-share"] = defaults.filterGradientShare
     }
     configuration["reproducible"] = false
     configuration["shards"] = defaults.shards

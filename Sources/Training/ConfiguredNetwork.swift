@@ -25,6 +25,7 @@ extension TrainingConfiguration {
     result.epochs = epochs ?? architecture.epochs
     result.scaleJitter = scaleJitter ?? architecture.scaleJitter
     result.colorJitter = colorJitter ?? architecture.colorJitter
+    result.filterGradientShare = filterGradientShare ?? defaultFilterGradientShare
     if positiveClass != nil { result.loss = .logistic }
     return (result, architecture)
   }
@@ -43,6 +44,10 @@ extension TrainingConfiguration {
         reason: "\(layer): \(widths[layer] ?? 0) channels do not divide into groups")
     }
   }
+
+  /// ρ where none is given: the filters of one category alone bear more than those of several, which a strong loss gives
+  /// to one of them (docs/adr/0013).
+  var defaultFilterGradientShare: Double { positiveClass == nil ? 0.75 : 2 }
 
   /// The same with the default of the filter loss's warm-up filled in, which depends on the number of training images.
   func withFilterLossWarmup(trainingImages: Int) -> TrainingConfiguration {
@@ -81,7 +86,7 @@ extension TrainingConfiguration {
     filters.filterLossEnabled = filterLoss != .off && filterLossWeight != 0
     if filterLoss == .scaled && formulation == .paper {
       filters.scoreScale = scoreScale
-      filters.gradientShare = filterGradientShare
+      filters.gradientShare = filterGradientShare ?? defaultFilterGradientShare
       filters.warmupEpochs = filterLossWarmupEpochs ?? 0
     }
     filters.negativeFilters = negativeFilters

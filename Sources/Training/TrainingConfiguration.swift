@@ -53,8 +53,9 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
   public var filterLoss = FilterLossForm.scaled
   /// Mean of the maps' maxima at which the scaled form takes its scores, c.
   public var scoreScale: Double = 10
-  /// RMS of the scaled form's gradient over that of the task gradient when it begins, ρ; it falls as 1/t, to a twentieth.
-  public var filterGradientShare: Double = 0.5
+  /// RMS of the scaled form's gradient over that of the task gradient when it begins, ρ; it falls as 1/t, to a twentieth. Nil:
+  /// `defaultFilterGradientShare`.
+  public var filterGradientShare: Double?
   /// Epochs before the scaled form begins; nil: none on initial weights, whose filters know something, else a third of
   /// all epochs.
   public var filterLossWarmupEpochs: Double?
@@ -287,8 +288,8 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
     )
     try require(scoreScale > 0 && scoreScale <= 1e6, .scoreScale, "\(scoreScale) is outside (0, 1e6]")
     try require(
-      filterGradientShare >= 0 && filterGradientShare <= 1e6, .filterGradientShare,
-      "\(filterGradientShare) is outside [0, 1e6]")
+      (0...1e6).contains(filterGradientShare ?? 0), .filterGradientShare,
+      "\(filterGradientShare ?? 0) is outside [0, 1e6]")
     try require(
       (0...1e6).contains(filterLossWarmupEpochs ?? 0), .filterLossWarmupEpochs,
       "\(filterLossWarmupEpochs ?? 0) is outside [0, 1e6]")

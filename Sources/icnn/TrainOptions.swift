@@ -59,7 +59,7 @@ struct TrainOptions: ParsableArguments {
   var scoreScale: Double?
   @Option(
     help:
-      "Scaled form: RMS of the filter gradient over that of the task gradient when it begins; it falls as 1/t to a twentieth. (default: 0.5)"
+      "Scaled form: RMS of the filter gradient over that of the task gradient when it begins; it falls as 1/t to a twentieth. (default: 0.75; 2 for one category)"
   )
   var filterGradientShare: Double?
   @Option(

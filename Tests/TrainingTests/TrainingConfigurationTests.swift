@@ -70,6 +70,21 @@ import Testing
     }
   }
 
+  @Test(
+    "the share of the filter gradient: as asked for, else by the task; the resolved configuration says it")
+  func filterGradientShare() throws {
+    var configuration = TrainingConfiguration()
+    for (positiveClass, asked, expected) in [
+      (nil, nil, 0.75), ("cat", nil, 2), (nil, 0.25, 0.25), ("cat", 0.25, 0.25),
+    ] as [(String?, Double?, Double)] {
+      configuration.positiveClass = positiveClass
+      configuration.filterGradientShare = asked
+      let resolved = try configuration.resolved().0
+      #expect(resolved.filterGradientShare == expected)
+      #expect(resolved.networkOptions(outputs: 1).interpretable?.gradientShare == expected)
+    }
+  }
+
   @Test("the form of the filter loss: scaled by default, literal and off as they say, the released one's own")
   func filterLossForms() throws {
     var configuration = try TrainingConfiguration(
