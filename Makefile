@@ -24,14 +24,18 @@ PEER_MODULES = torch
 PEER_PYTHON ?= $(PEER_FOLDER)/bin/python
 PEER_OPTIONS ?=
 PEER_RESULTS ?= runs/peer.jsonl
-# make check-logits: a data set with photographs; options of Benchmarks/peer/check_logits.py.
+# make check-logits, make reproduce: a data set with photographs; options of their programs in Benchmarks.
 DATA ?=
 LOGITS_OPTIONS ?=
+REPRODUCE_FOLDER ?= runs/reproduce
+REPRODUCE_OPTIONS ?=
 
 # A Python that has TensorBoard, for the tests that let it read event files.
 TENSORBOARD_FOLDER = .build-tensorboard
 # A Python that has ONNX Runtime, for the tests that let it compute logits.
 ONNX_FOLDER = .build-onnx
+# A Python that has the schemas of Kubernetes, for deploy/check; deploy/check knows the name.
+KUBERNETES_FOLDER = .build-kubernetes
 
 # Expanded only where a built icnn is used.
 ICNN = $$($(SWIFT) build -c release $(BUILD_OPTIONS) --show-bin-path)/icnn
@@ -54,6 +58,8 @@ help:
 	@echo "make bench-kernels speed of the C kernels as a multiple of their references, against thresholds"
 	@echo "make bench-peer    icnn and PyTorch in turn on this machine (downloads PyTorch once, some gigabytes)"
 	@echo "make check-logits  DATA=DIR: logits of icnn, PyTorch and ONNX Runtime on photographs"
+	@echo "make check-deploy  container, manifests, unit, parameters of Open MPI, shell scripts"
+	@echo "make reproduce     DATA=DIR: ordinary and interpretable twins on photographs with parts (a night)"
 	@echo "make format        rewrite the Swift sources in the project's style"
 	@echo "make lint          check it, and the shell scripts where shellcheck is installed"
 	@echo "make dependencies  install the libraries that are missing (Debian, Ubuntu)"
@@ -111,11 +117,20 @@ check-logits: release peer-environment
 	  echo "error: no photographs – DATA – give the folder of a data set: make check-logits DATA=DIR" >&2; exit 64; }
 	$(PEER_PYTHON) -B Benchmarks/peer/check_logits.py --icnn $(ICNN) --data $(DATA) $(LOGITS_OPTIONS)
 
+# Ordinary and interpretable twins on the photographs of DATA, several seeds each: hours. Goes on where it was interrupted.
+.PHONY: reproduce
+reproduce: release
+	@[ -n "$(DATA)" ] || { \
+	  echo "error: no photographs – DATA – give a data set with parts: make reproduce DATA=DIR" >&2; exit 64; }
+	python3 -B Benchmarks/reproduce/reproduce.py --icnn $(ICNN) --data $(DATA) --output $(REPRODUCE_FOLDER) \
+	  $(REPRODUCE_OPTIONS)
+
 # A stage of .ci/run; needs no Swift code.
 .PHONY: check-benchmarks
 check-benchmarks:
 	python3 -B -m unittest discover --start-directory Benchmarks
 	python3 -B -m unittest discover --start-directory Benchmarks/peer
+	python3 -B -m unittest discover --start-directory Benchmarks/reproduce
 
 # Python packages go into a folder of their own, from PyPI. Without it the tests on TensorBoard are skipped.
 .PHONY: tensorboard-environment
@@ -131,6 +146,17 @@ onnx-environment:
 	@$(ONNX_FOLDER)/bin/python -c 'import onnx, onnxruntime' 2>/dev/null || { \
 	  python3 -m venv $(ONNX_FOLDER) && \
 	  $(ONNX_FOLDER)/bin/python -m pip install --quiet --requirement Tests/WeightsTests/ONNX/requirements.txt; }
+
+# What deploy/ holds; a stage of .ci/run that needs no Swift code. Python packages go into a folder of their own, from PyPI.
+.PHONY: check-deploy
+check-deploy: kubernetes-environment
+	deploy/check
+
+.PHONY: kubernetes-environment
+kubernetes-environment:
+	@$(KUBERNETES_FOLDER)/bin/python -c 'import kubernetes_validate, yaml' 2>/dev/null || { \
+	  python3 -m venv $(KUBERNETES_FOLDER) && \
+	  $(KUBERNETES_FOLDER)/bin/python -m pip install --quiet --requirement deploy/kubernetes/requirements.txt; }
 
 # Writes Event.pb.swift and ONNX.pb.swift anew after a change of their .proto; wants protoc (Debian's
 # protobuf-compiler). The generator is built from the very version of swift-protobuf that icnn is linked with.
@@ -163,6 +189,7 @@ lint: toolchain
 	else \
 	  echo "shellcheck is not installed: shell scripts are not checked"; \
 	fi
+	@python3 -c 'import ast, sys; [ast.parse(open(path).read(), path) for path in sys.argv[1:]]' deploy/lab/faults
 
 .PHONY: dependencies
 dependencies: toolchain

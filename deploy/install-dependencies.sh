@@ -3,8 +3,10 @@
 #
 #   deploy/install-dependencies.sh             to build and to run: headers, pkg-config, MPI
 #   deploy/install-dependencies.sh --runtime   to run a built icnn: shared libraries and mpirun only
+#   deploy/install-dependencies.sh --container the same, and sshd for the workers of an MPIJob
 #   deploy/install-dependencies.sh --checks    to build and to run everything that .ci/run does: also a browser for the
-#                                              reports, Python for TensorBoard, shellcheck
+#                                              reports, Python for TensorBoard, ip for deploy/lab, shellcheck
+#   deploy/install-dependencies.sh --deploy    to build, and what deploy/check-image and deploy/slurm/check want
 #
 # A Swift toolchain is expected to be there already (https://www.swift.org/install/linux).
 set -eu
@@ -39,12 +41,24 @@ build_packages='
 check_packages='
   chromium
   chromium-driver|chromium-chromedriver
+  iproute2
   python3-venv
   shellcheck
+  systemd
+'
+deploy_packages='
+  buildah
+  debootstrap
+  iproute2
+  munge
+  slurm-client
+  slurmctld
+  slurmd
+  util-linux
 '
 
 usage() {
-  echo "usage: $0 [--runtime | --checks]" >&2
+  echo "usage: $0 [--runtime | --container | --checks | --deploy]" >&2
   exit 64
 }
 
@@ -54,7 +68,9 @@ case $# in
   1)
     case $1 in
       --runtime) packages=$runtime_packages ;;
+      --container) packages="$runtime_packages openssh-server" ;;
       --checks) packages="$build_packages $check_packages" ;;
+      --deploy) packages="$build_packages $deploy_packages" ;;
       *) usage ;;
     esac
     ;;

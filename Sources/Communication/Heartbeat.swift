@@ -59,13 +59,16 @@ public final class Heartbeat: @unchecked Sendable {
   /// Keeps what is entered, handed over, waited for and carried out; normally nil. Set by the thread that trains while no
   /// collective is under way.
   public var timeline: Timeline?
+  /// Told of every phase that is entered.
+  private let onPhase: ((Phase, _ step: Int) -> Void)?
 
   /// A heartbeat that nobody else sees.
-  init() {
+  init(onPhase: ((Phase, _ step: Int) -> Void)? = nil) {
+    self.onPhase = onPhase
     let memory = UnsafeMutableRawPointer.allocate(byteCount: Self.stride, alignment: 64)
     memset(memory, 0, Self.stride)
     words = Self.words(in: memory)
-    enter(.starting, step: 0)
+    begin(.starting, step: 0)
   }
 
   deinit { if !isShared { UnsafeMutableRawPointer(words).deallocate() } }
@@ -84,8 +87,14 @@ public final class Heartbeat: @unchecked Sendable {
 
   // MARK: the thread that trains
 
-  /// The training is in `phase` of `step` (of the steps done: 0 before the first).
+  /// The training is in `phase` of `step` (of the steps done: 0 before the first). All ranks enter the same phases in the
+  /// same order.
   public func enter(_ phase: Phase, step: Int) {
+    begin(phase, step: step)
+    onPhase?(phase, step)
+  }
+
+  private func begin(_ phase: Phase, step: Int) {
     let now = monotonicNanoseconds()
     store(.phaseBegan, now)
     store(.step, UInt64(step))

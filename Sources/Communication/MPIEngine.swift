@@ -190,7 +190,8 @@
         let tree = rankTree ?? TreeAllReduce(communicator, rank: rank, size: size)
         rankTree = tree
         let values = collective.buffer!.assumingMemoryBound(to: Element.self)
-        return try check(tree.reduce(values, count: collective.count, collective.operation), collective)
+        return try check(
+          tree.reduce(values, count: collective.count, collective.operation, heartbeat), collective)
       }
       let operation = operations[collective.operation]
       let chunk = Self.reductionChunkBytes / MemoryLayout<Element>.stride

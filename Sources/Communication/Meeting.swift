@@ -18,6 +18,8 @@ final class Meeting: @unchecked Sendable {
   let outer: (any QueuedCommunicator)?
   /// Who may compute; nil: all.
   let permits: Permits?
+  /// What the other processes see of this one's shards.
+  let phases: ShardPhases?
 
   private let mutex = PthreadMutex()
   private let changed = PthreadCondition()
@@ -36,6 +38,7 @@ final class Meeting: @unchecked Sendable {
     isOfShards = false
     outer = nil
     permits = nil
+    phases = nil
     wanted = Array(repeating: nil, count: size)
   }
 
@@ -44,6 +47,7 @@ final class Meeting: @unchecked Sendable {
     self.size = size
     self.outer = outer
     self.permits = permits
+    phases = outer.map { ShardPhases(count: size, of: $0.heartbeat) }
     isOfShards = true
     processCount = outer?.size ?? 1
     firstRank = (outer?.rank ?? 0) * size

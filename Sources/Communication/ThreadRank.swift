@@ -20,9 +20,12 @@ final class ThreadRank: QueuedCommunicator {
     processCount = meeting.isOfShards ? meeting.processCount : size
     windowRefusal = meeting.isOfShards ? nil : "ranks are threads of one process"
     self.meeting = meeting
+    let heartbeat = Heartbeat(
+      onPhase: meeting.phases.map { phases in { phases.enter(index, $0, step: $1) } })
     // Twice as many threads as ranks: polling would only keep the others from running.
     thread = CommunicationThread(
-      engine: ThreadRankEngine(index: index, meeting: meeting), spins: false, permits: meeting.permits)
+      engine: ThreadRankEngine(index: index, meeting: meeting), spins: false, heartbeat: heartbeat,
+      permits: meeting.permits)
   }
 
   func finalize() {

@@ -28,9 +28,10 @@
 
     deinit { incoming.deallocate() }
 
-    /// Replaces `values` by their reduction over ranks. Returns MPI's status.
+    /// Replaces `values` by their reduction over ranks; the heartbeat hears of every piece. Returns MPI's status.
     func reduce<Element: ReducibleElement>(
-      _ values: UnsafeMutablePointer<Element>, count: Int, _ operation: ReductionOperation
+      _ values: UnsafeMutablePointer<Element>, count: Int, _ operation: ReductionOperation,
+      _ heartbeat: Heartbeat
     ) -> Int32 {
       let chunk = Self.chunkBytes / MemoryLayout<Element>.stride
       for start in stride(from: 0, to: count, by: chunk) {
@@ -39,6 +40,7 @@
           length * MemoryLayout<Element>.stride <= Self.wholeBytes
           ? reduceWhole(values + start, length, operation) : reduceInHalves(values + start, length, operation)
         guard status == MPI_SUCCESS else { return status }
+        heartbeat.progress()
       }
       return Int32(MPI_SUCCESS)
     }

@@ -88,7 +88,7 @@ public struct FilterMetrics: Codable, Sendable, Equatable {
   /// The controls of each figure.
   public struct AllControls: Codable, Sendable, Equatable {
     /// See `Controls`.
-    public var locationInstability: Controls?, partInterpretability: Controls?
+    public var locationInstability: Controls?, partInterpretability: Controls?, partCorrelation: Controls?
     /// Purity of a filter that fires alike for all categories: 1 / number of categories with images.
     public var purity: Double?
 
@@ -96,6 +96,7 @@ public struct FilterMetrics: Codable, Sendable, Equatable {
       case purity
       case locationInstability = "location_instability"
       case partInterpretability = "part_interpretability"
+      case partCorrelation = "part_correlation"
     }
   }
 
@@ -104,12 +105,15 @@ public struct FilterMetrics: Codable, Sendable, Equatable {
     /// `[lower, upper]`.
     public var locationInstability: Bootstrap.Interval?, partInterpretability: Bootstrap.Interval?
     /// `[lower, upper]`.
+    public var partCorrelation: Bootstrap.Interval?
+    /// `[lower, upper]`.
     public var purity: Bootstrap.Interval?, mutualInformation: Bootstrap.Interval?
 
     enum CodingKeys: String, CodingKey {
       case purity
       case locationInstability = "location_instability"
       case partInterpretability = "part_interpretability"
+      case partCorrelation = "part_correlation"
       case mutualInformation = "mutual_information"
     }
   }
@@ -173,6 +177,8 @@ public struct FilterMetrics: Codable, Sendable, Equatable {
     public let purity: Double?
     /// D_f, and D_{f,k} by part.
     public let locationInstability: Double?, partInstabilities: [String: Double]?
+    /// r_{f,k} by part.
+    public let partCorrelations: [String: Double]?
     /// P_f, and P_{f,k} by part.
     public let partInterpretability: Double?, partRates: [String: Double]?
     /// The part with the highest rate, if it has any.
@@ -186,6 +192,7 @@ public struct FilterMetrics: Codable, Sendable, Equatable {
       case index, category, purity, part, entropies, strongest
       case locationInstability = "location_instability"
       case partInstabilities = "part_instabilities"
+      case partCorrelations = "part_correlations"
       case partInterpretability = "part_interpretability"
       case partRates = "part_rates"
     }
@@ -195,6 +202,8 @@ public struct FilterMetrics: Codable, Sendable, Equatable {
   public internal(set) var locationInstability: Double?
   /// Mean over the filters of P_f; higher is better.
   public internal(set) var partInterpretability: Double?
+  /// Mean over the filters of r_f, how far their peaks follow a part; higher is better.
+  public internal(set) var partCorrelation: Double?
   /// Mean over the filters of their purity; higher is better.
   public internal(set) var purity: Double?
   /// Filters that each mean is taken over: those for which it is defined.
@@ -222,6 +231,7 @@ public struct FilterMetrics: Codable, Sendable, Equatable {
     case purity, controls, intervals, entropies, categories, filters, layer, settings
     case locationInstability = "location_instability"
     case partInterpretability = "part_interpretability"
+    case partCorrelation = "part_correlation"
     case measuredFilters = "measured_filters"
     case silentFilters = "silent_filters"
     case leftOut = "left_out"

@@ -32,7 +32,11 @@ public struct LocationInstability: Codable, Sendable, Equatable {
   ///   - order: images, the one with the highest peak first.
   ///   - distance: of an image's peak to the landmark; nil if the image does not count.
   public func deviation(order: some Sequence<Int>, distance: (_ image: Int) -> Double?) -> Double? {
-    let distances = Array(order.lazy.compactMap(distance).prefix(top))
+    deviation(Array(order.lazy.compactMap(distance).prefix(top)))
+  }
+
+  /// D_{f,k} of the distances on the strongest images; nil with fewer than two.
+  func deviation(_ distances: [Double]) -> Double? {
     guard distances.count >= 2 else { return nil }
     let mean = distances.reduce(0, +) / Double(distances.count)
     let squares = distances.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }

@@ -1,11 +1,15 @@
 import Tensors
 
-/// Location instability of all filters of a layer, with what it would be without any knowledge of parts.
+/// Location instability and part correlation of all filters of a layer, with what they would be without any knowledge of
+/// parts.
 struct LocationMeasurement {
   /// D_{f,k} by filter and part; nil where it is undefined or the part is not one of the filter's category.
   private(set) var deviations: [[Double?]]
   /// D_f.
   private(set) var filters: [Double?]
+  /// r_{f,k} by filter and part, as `deviations`; r_f of a filter of each category with peaks at random cells.
+  private(set) var correlations: [[Double?]]
+  private(set) var randomCorrelation: [Double?]
   /// D_f of peaks at a random cell and in the middle, for a filter of each category; nil where nothing can be measured.
   private(set) var random: [Double?]
   private(set) var centre: [Double?]
@@ -26,38 +30,59 @@ struct LocationMeasurement {
     let diagonal = parts.frame.diagonal
     deviations = []
     filters = []
+    correlations = []
+    randomCorrelation = []
     random = []
     centre = []
-    func distance(_ image: Int, _ part: Int, _ x: Double, _ y: Double) -> Double? {
-      landmarks[image][part].map {
-        (($0.x - x) * ($0.x - x) + ($0.y - y) * ($0.y - y)).squareRoot() / diagonal
+    typealias Pair = (peak: PartCorrelation.Point, landmark: PartCorrelation.Point)
+    // Of the strongest images that show the part and have a peak.
+    func pairs(
+      _ order: some Sequence<Int>, _ part: Int, peak: (_ image: Int) -> PartCorrelation.Point?
+    ) -> [Pair] {
+      var found: [Pair] = []
+      for image in order where found.count < instability.top {
+        if let landmark = landmarks[image][part], let peak = peak(image) {
+          found.append((peak, (landmark.x, landmark.y)))
+        }
       }
+      return found
+    }
+    func deviation(_ pairs: [Pair]) -> Double? {
+      instability.deviation(
+        pairs.map { peak, landmark in
+          let (x, y) = (landmark.x - peak.x, landmark.y - peak.y)
+          return (x * x + y * y).squareRoot() / diagonal
+        })
     }
     for filter in 0..<records.layer.filterCount {
       var own = [Double?](repeating: nil, count: parts.names.count)
+      var ownCorrelations = own
       var result: Double?
       if let category = records.categories[filter] {
         let order = records.order(filter, category: category)
         for part in self.parts[category] {
-          own[part] = instability.deviation(order: order) { image in
+          let found = pairs(order, part) { image in
             // After the ReLU a silent map has no peak.
             if records.options.peakFeature != .preactivation, records.peakValue(filter, image) <= 0 {
               return nil
             }
             let peak = records.peakPoint(filter, image)
-            return distance(image, part, peak.x, peak.y)
+            return (peak.x, peak.y)
           }
+          own[part] = deviation(found)
+          ownCorrelations[part] = PartCorrelation().correlation(found)
         }
         result = instability.mean(overParts: self.parts[category].map { own[$0] })
       }
       deviations.append(own)
+      correlations.append(ownCorrelations)
       filters.append(result)
     }
 
     let layer = records.layer
     let middle = Double(parts.frame.side) / 2
     for category in 0..<records.categoryCount {
-      var sums = (random: 0.0, centre: 0.0)
+      var sums = (random: 0.0, centre: 0.0, correlation: 0.0)
       let own = images.filter { records.labels[$0] == category }
       let isMeasurable = !self.parts[category].isEmpty
       for draw in 0..<(isMeasurable ? Self.controlFilters : 0) {
@@ -65,22 +90,19 @@ struct LocationMeasurement {
         // Random scores, so a random choice of images where there are more than `top`.
         let order = source.permutation(own.count).map { own[$0] }
         let cells = images.map { _ in source.index(below: layer.cells) }
-        sums.random +=
-          instability.mean(
-            overParts: self.parts[category].map { part in
-              instability.deviation(order: order) { image in
-                let peak = layer.field.centre(
-                  row: cells[image] / layer.width, column: cells[image] % layer.width)
-                return distance(image, part, peak.x, peak.y)
-              }
-            }) ?? 0
-        sums.centre +=
-          instability.mean(
-            overParts: self.parts[category].map { part in
-              instability.deviation(order: order) { distance($0, part, middle, middle) }
-            }) ?? 0
+        let atRandom = self.parts[category].map { part in
+          pairs(order, part) { image in
+            let peak = layer.field.centre(row: cells[image] / layer.width, column: cells[image] % layer.width)
+            return (peak.x, peak.y)
+          }
+        }
+        sums.random += instability.mean(overParts: atRandom.map(deviation)) ?? 0
+        sums.correlation += atRandom.compactMap { PartCorrelation().correlation($0) }.max() ?? 0
+        let inCentre = self.parts[category].map { part in pairs(order, part) { _ in (middle, middle) } }
+        sums.centre += instability.mean(overParts: inCentre.map(deviation)) ?? 0
       }
       random.append(isMeasurable ? sums.random / Double(Self.controlFilters) : nil)
+      randomCorrelation.append(isMeasurable ? sums.correlation / Double(Self.controlFilters) : nil)
       centre.append(isMeasurable ? sums.centre / Double(Self.controlFilters) : nil)
     }
   }

@@ -17,7 +17,7 @@ struct MetricsSummary {
   // Names of the figures, and of their random streams.
   private enum Figure: UInt64 {
     case locationInstability = 1
-    case partInterpretability, purity, mutualInformation
+    case partInterpretability, purity, mutualInformation, partCorrelation
   }
 
   init(
@@ -65,6 +65,18 @@ struct MetricsSummary {
       measured["location_instability"] = instabilities.count
     }
 
+    let correlations = (locations?.correlations ?? []).compactMap(best)
+    if correlations.isEmpty {
+      leftOut["part_correlation"] =
+        instabilities.isEmpty ? reasonWithoutLocations() : "no part is on three images at different places"
+    } else if let locations {
+      controls.partCorrelation = FilterMetrics.Controls(
+        random: control(locations.randomCorrelation, where: locations.correlations.map { best($0) != nil }),
+        centre: 0)
+      intervals.partCorrelation = interval(correlations, .partCorrelation)
+      measured["part_correlation"] = correlations.count
+    }
+
     let rates = (associations?.best ?? []).compactMap { $0?.rate }
     if rates.isEmpty {
       leftOut["part_interpretability"] = reasonWithoutRegions()
@@ -100,6 +112,7 @@ struct MetricsSummary {
     return FilterMetrics(
       locationInstability: instabilities.isEmpty ? nil : mean(instabilities),
       partInterpretability: rates.isEmpty ? nil : mean(rates),
+      partCorrelation: correlations.isEmpty ? nil : mean(correlations),
       purity: purities.isEmpty ? nil : mean(purities), measuredFilters: measured, controls: controls,
       intervals: intervals, entropies: meanEntropies(),
       categories: classNames.indices.filter { records.labels.contains($0) }.map(category),
@@ -128,18 +141,23 @@ struct MetricsSummary {
     Bootstrap.interval(values, seed: options.seed, figure: figure.rawValue)
   }
 
-  /// Of each measured filter the control of its category.
   private func controls(_ locations: LocationMeasurement) -> FilterMetrics.Controls {
-    var (random, centre): ([Double], [Double]) = ([], [])
-    for (filter, value) in locations.filters.enumerated() where value != nil {
-      guard let category = records.categories[filter], let atRandom = locations.random[category],
-        let inCentre = locations.centre[category]
-      else { continue }
-      random.append(atRandom)
-      centre.append(inCentre)
-    }
-    return FilterMetrics.Controls(random: mean(random), centre: mean(centre))
+    let isMeasured = locations.filters.map { $0 != nil }
+    return FilterMetrics.Controls(
+      random: control(locations.random, where: isMeasured),
+      centre: control(locations.centre, where: isMeasured))
   }
+
+  /// The mean over the measured filters of the control of each one's category.
+  private func control(_ ofCategory: [Double?], where isMeasured: [Bool]) -> Double {
+    mean(
+      isMeasured.indices.filter { isMeasured[$0] }.compactMap { filter in
+        records.categories[filter].flatMap { ofCategory[$0] }
+      })
+  }
+
+  /// Of the part that a filter follows best.
+  private func best(_ correlations: [Double?]) -> Double? { correlations.compactMap { $0 }.max() }
 
   private func meanEntropies() -> FilterMetrics.Entropies? {
     guard let prior, let entropies else { return nil }
@@ -187,7 +205,8 @@ struct MetricsSummary {
     return FilterMetrics.Filter(
       index: filter, category: records.categories[filter].map { classNames[$0] }, purity: purities[filter],
       locationInstability: locations?.filters[filter],
-      partInstabilities: named(locations?.deviations[filter]), partInterpretability: best?.rate,
+      partInstabilities: named(locations?.deviations[filter]),
+      partCorrelations: named(locations?.correlations[filter]), partInterpretability: best?.rate,
       partRates: named(associations?.rates[filter]),
       part: best.flatMap { $0.rate > 0 ? parts.names[$0.part] : nil }, entropies: entropies?[filter],
       strongest: records.strongestImages(

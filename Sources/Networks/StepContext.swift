@@ -19,6 +19,10 @@ public final class StepContext {
   public var seed: UInt64 = 1
   /// Epoch, from 1: the t of λ = weight · (1/t) · mean max x.
   public var epoch = 1
+  /// Epochs before this step, with fractions.
+  public var epochsDone = 0.0
+  /// Epochs of the whole run, with fractions.
+  public var epochsInRun = 1.0
   /// Optimiser steps before this one.
   public var step = 0
   /// Batches in an epoch; the time constant of the running statistics.

@@ -82,6 +82,12 @@ public struct Checkpoint: Sendable {
     return entries.filter { $0.hasPrefix("step-") }.sorted()
   }
 
+  /// Checkpoints that were not finished, or were to be replaced.
+  private static func unfinished(in folder: String) -> [String] {
+    let entries = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
+    return entries.filter { $0.hasPrefix(".step-") }
+  }
+
   private init(directory: String) throws(CheckpointError) {
     self.directory = directory
     let checksumPath = directory + "/" + Self.checksumFile
@@ -268,7 +274,8 @@ public struct Checkpoint: Sendable {
       try? FileManager.default.removeItem(atPath: partial)
       throw error
     }
-    for old in names(in: folder).dropLast(keep) {
+    // What a process that was killed while it wrote has left may never be written again under the same name.
+    for old in names(in: folder).dropLast(keep) + unfinished(in: folder) {
       try? FileManager.default.removeItem(atPath: folder + "/" + old)
     }
     return Checkpoint(written: final, state: state, checksums: checksums)

@@ -48,7 +48,7 @@ extension TrainingConfiguration {
   func withFilterLossWarmup(trainingImages: Int) -> TrainingConfiguration {
     guard filterLossWarmupEpochs == nil else { return self }
     let stepsPerEpoch = max((trainingImages + batchSize - 1) / batchSize, 1)
-    let epochs = steps.map { ($0 + stepsPerEpoch - 1) / stepsPerEpoch } ?? epochs ?? 0
+    let epochs = steps.map { Double($0) / Double(stepsPerEpoch) } ?? Double(epochs ?? 0)
     var result = self
     result.filterLossWarmupEpochs = initialWeights == nil ? epochs / 3 : 0
     return result

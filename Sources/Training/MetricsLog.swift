@@ -4,16 +4,25 @@ import Glibc
 /// One JSON object a line in RUN/metrics.jsonl, written by rank 0 alone.
 ///
 /// A log that cannot be written (disk full) never ends a training: the first failure is reported once, later lines
-/// are tried again.
+/// are tried again. A line of which only a part found room is taken back: the next one would be added to its end.
 public final class MetricsLog {
   private let path: String
   private var descriptor: Int32 = -1
   private var hasReported = false
   private let report: (String) -> Void
+  private let append: Append
+
+  /// `write` of the C library.
+  typealias Append = (_ descriptor: Int32, _ bytes: UnsafeRawPointer, _ count: Int) -> Int
 
   /// Appends to `path`; `report` receives the one warning if that fails.
-  public init(path: String, report: @escaping (String) -> Void) {
+  public convenience init(path: String, report: @escaping (String) -> Void) {
+    self.init(path: path, append: Glibc.write, report: report)
+  }
+
+  init(path: String, append: @escaping Append, report: @escaping (String) -> Void) {
     self.path = path
+    self.append = append
     self.report = report
     open()
   }
@@ -27,8 +36,14 @@ public final class MetricsLog {
     line += "}\n"
     if descriptor < 0 { open() }
     guard descriptor >= 0 else { return complain(errno) }
-    let written = line.withCString { Glibc.write(descriptor, $0, strlen($0)) }
-    if written != line.utf8.count { complain(errno) }
+    let end = lseek(descriptor, 0, SEEK_END)
+    let written = line.withUTF8 { append(descriptor, $0.baseAddress!, $0.count) }
+    if written < 0 { return complain(errno) }
+    if written < line.utf8.count {
+      // A write that comes to the end of the room succeeds with what fits, and sets no error.
+      _ = ftruncate(descriptor, end)
+      complain(ENOSPC)
+    }
   }
 
   private func open() { descriptor = Glibc.open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644) }

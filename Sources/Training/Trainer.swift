@@ -110,6 +110,7 @@ public final class Trainer {
     context.batchesPerEpoch = loader.sampler.batchesPerEpoch
     stepsPerEpoch = (loader.sampler.batchesPerEpoch + configuration.accumulate - 1) / configuration.accumulate
     totalSteps = configuration.steps ?? (configuration.epochs ?? architecture.epochs) * stepsPerEpoch
+    context.epochsInRun = Double(totalSteps) / Double(stepsPerEpoch)
     schedule = configuration.learningRateSchedule()
     baseLearningRate = configuration.learningRate ?? architecture.learningRate
     log = run.map { MetricsLog(path: $0.metrics) { console.warning($0) } }
@@ -173,6 +174,7 @@ public final class Trainer {
     let index = step.context.step
     let inEpoch = index % stepsPerEpoch
     step.context.epoch = index / stepsPerEpoch + 1
+    step.context.epochsDone = Double(index) / Double(stepsPerEpoch)
     let firstPart = inEpoch * configuration.accumulate
     let sampler = loader.sampler
     let partCount = min(configuration.accumulate, sampler.batchesPerEpoch - firstPart)
@@ -318,7 +320,7 @@ public final class Trainer {
       && configuration.filterLoss == .scaled,
       let warmup = configuration.filterLossWarmupEpochs, warmup > 0
     {
-      console.line("the filter loss begins in epoch \(warmup + 1)")
+      console.line("the filter loss begins after \(warmup.short) epochs")
     }
     // The first batch is the largest.
     let share = loader.sampler.positions(batch: 0, rank: communicator.rank, rankCount: communicator.size)

@@ -53,11 +53,11 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
   public var filterLoss = FilterLossForm.scaled
   /// Mean of the maps' maxima at which the scaled form takes its scores, c.
   public var scoreScale: Double = 10
-  /// RMS of the scaled form's gradient over that of the task gradient in the first epoch, ρ; it falls as 1/t.
+  /// RMS of the scaled form's gradient over that of the task gradient when it begins, ρ; it falls as 1/t, to a twentieth.
   public var filterGradientShare: Double = 0.5
   /// Epochs before the scaled form begins; nil: none on initial weights, whose filters know something, else a third of
   /// all epochs.
-  public var filterLossWarmupEpochs: Int?
+  public var filterLossWarmupEpochs: Double?
   /// Gradient of the paper's formulation.
   public var filterGradient = InterpretableOptions.FilterGradient.singleTerm
   /// Scale of the paper's forward mask.
@@ -290,8 +290,8 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
       filterGradientShare >= 0 && filterGradientShare <= 1e6, .filterGradientShare,
       "\(filterGradientShare) is outside [0, 1e6]")
     try require(
-      (filterLossWarmupEpochs ?? 0) >= 0, .filterLossWarmupEpochs,
-      "\(filterLossWarmupEpochs ?? 0) is negative")
+      (0...1e6).contains(filterLossWarmupEpochs ?? 0), .filterLossWarmupEpochs,
+      "\(filterLossWarmupEpochs ?? 0) is outside [0, 1e6]")
     try require((0...1).contains(cropMargin), .cropMargin, "\(cropMargin) is outside [0, 1]")
     try require(
       (0..<1).contains(scaleJitter ?? 0), .scaleJitter, "\(scaleJitter ?? 0) is outside [0, 1)")

@@ -62,6 +62,9 @@ struct EvaluationTable {
         "part interpretability", metrics.partInterpretability, intervals.partInterpretability,
         controls.partInterpretability?.random, controls.partInterpretability?.centre, "part_interpretability",
         "higher")
+      + row(
+        "part correlation", metrics.partCorrelation, intervals.partCorrelation,
+        controls.partCorrelation?.random, controls.partCorrelation?.centre, "part_correlation", "higher")
       + row("purity", metrics.purity, intervals.purity, controls.purity, nil, "purity", "higher")
     return rows.isEmpty
       ? []

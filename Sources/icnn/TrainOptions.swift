@@ -59,13 +59,13 @@ struct TrainOptions: ParsableArguments {
   var scoreScale: Double?
   @Option(
     help:
-      "Scaled form: RMS of the filter gradient over that of the task gradient in its first epoch; it falls as 1/epoch. (default: 0.5)"
+      "Scaled form: RMS of the filter gradient over that of the task gradient when it begins; it falls as 1/t to a twentieth. (default: 0.5)"
   )
   var filterGradientShare: Double?
   @Option(
     help:
       "Scaled form: epochs before it begins. (default: a third of the epochs; none with --initial-weights)")
-  var filterLossWarmupEpochs: Int?
+  var filterLossWarmupEpochs: Double?
   @Option(help: "single-term, exact or exact-constant-z. (default: single-term)")
   var filterGradient: InterpretableOptions.FilterGradient?
   @Option(help: "unit or tau (the paper's literal mask). (default: unit)")

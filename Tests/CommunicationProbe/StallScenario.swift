@@ -1,19 +1,20 @@
 import Communication
 import Foundation
 
-/// Steps under a watchdog of 2 seconds; in the fourth the last rank is in `phase` for `seconds` while the others wait for
+/// Steps, under a watchdog of 2 seconds; in the fourth the last rank is in `phase` for `seconds` while the others wait for
 /// its gradients. 0: it halts for ever.
 func stall(_ communicator: any Communicator, phase: String, seconds: Double) throws {
-  communicator.watch(stallTimeoutSeconds: 2)
   let gradients = try ProbeGradients(communicator, count: 1 << 12)
   let phases = Heartbeat.Phase.allCases.filter { "\($0)".contains(phase) }
   for step in 0..<6 {
-    communicator.heartbeat.enter(.backward, step: step)
-    if step == 3 && communicator.rank == communicator.size - 1 {
+    if step == 3 {
       communicator.heartbeat.enter(phases[0], step: step)
-      if seconds == 0 { kill(getpid(), SIGSTOP) }
-      usleep(UInt32(seconds * 1e6))
+      if communicator.rank == communicator.size - 1 {
+        if seconds == 0 { kill(getpid(), SIGSTOP) }
+        usleep(UInt32(seconds * 1e6))
+      }
     }
+    communicator.heartbeat.enter(.backward, step: step)
     gradients.start(0..<(1 << 12))
     try gradients.exchange.finish()
     _ = try gradients.exchange.finishUpdate(succeeded: true)

@@ -202,7 +202,9 @@ do {
       try pending.wait()
     }
   case "stall":
-    try stall(communicator, phase: CommandLine.arguments[2], seconds: Double(CommandLine.arguments[3])!)
+    communicator.watch(stallTimeoutSeconds: 2)
+    let (phase, seconds) = (CommandLine.arguments[2], Double(CommandLine.arguments[3])!)
+    try onRanks { try stall($0, phase: phase, seconds: seconds) }
   case "die":
     if isLast { kill(getpid(), SIGKILL) }
     try communicator.barrier()

@@ -7,7 +7,7 @@ import Testing
 
 @Suite("LocationInstability") struct LocationInstabilityTests {
   /// The golden case as a network and a split.
-  private func planted(_ golden: GoldenCase) throws -> PlantedMaps {
+  static func planted(_ golden: GoldenCase) throws -> PlantedMaps {
     let images = Int(try golden.number("params", "I")), filters = Int(try golden.number("params", "F"))
     let parts = Int(try golden.number("params", "K")), side = Int(try golden.number("params", "n"))
     let stride = Int(try golden.number("params", "rf_stride"))
@@ -34,7 +34,7 @@ import Testing
     LocationInstability.Divisor.allCases)
   func golden(name: String, divisor: LocationInstability.Divisor) throws {
     let golden = try GoldenFiles.read("paper_location_instability_\(name)")
-    var planted = try planted(golden)
+    var planted = try Self.planted(golden)
     planted.options.instability.divisor = divisor
     let (records, metrics) = try planted.measure()
     let peaks = try golden.tensor("expected", "peak").integers
@@ -136,7 +136,7 @@ import Testing
 
   @Test("controls: the deviation of landmarks around the middle, and around random cells")
   func controls() throws {
-    var planted = try planted(GoldenFiles.read("paper_location_instability_top100"))
+    var planted = try Self.planted(GoldenFiles.read("paper_location_instability_top100"))
     planted.options.instability.top = planted.imageCount
     let (_, metrics) = try planted.measure()
     let controls = try #require(metrics.controls.locationInstability)

@@ -12,44 +12,55 @@ struct FilterGradientShareTests {
   @Test("running squares, decaying peak, and ρ/t · P / R")
   func arithmetic() {
     let share = FilterGradientShare("mask", share: 3, warmupEpochs: 0)
-    #expect(share.strength(epoch: 1) == 0)
-    share.update(task: 16, filter: 0, batchesPerEpoch: 4)
-    #expect(share.strength(epoch: 1) == 0)
-    share.update(task: 16, filter: 4, batchesPerEpoch: 4)
-    #expect(share.strength(epoch: 1) == 6)
-    #expect(share.strength(epoch: 2) == 3)
-    share.update(task: 4, filter: 1, batchesPerEpoch: 40)
+    #expect(share.strength(epochsDone: 0, epochsInRun: 1) == 0)
+    share.update(task: 16, filter: 0, batchesInRun: 40)
+    #expect(share.strength(epochsDone: 0, epochsInRun: 1) == 0)
+    share.update(task: 16, filter: 4, batchesInRun: 40)
+    #expect(share.strength(epochsDone: 0, epochsInRun: 1) == 6)
+    share.update(task: 4, filter: 1, batchesInRun: 400)
     let (kept, new) = (exp(-0.1), 1 - exp(-0.1))
     let (mean, filter) = (16 * kept + 4 * new, 4 * kept + new)
-    let peak = max(mean, 16 * exp(-2 / (5.0 * 40)))
+    let peak = max(mean, 16 * exp(-2 / (400.0 / 4)))
     #expect(peak > mean)
     for (value, expected) in zip(share.squares.values, [mean, peak, filter]) {
       #expect(abs(value - expected) < 1e-12)
     }
-    #expect(abs(share.strength(epoch: 1) - 3 * (peak / filter).squareRoot()) < 1e-12)
+    #expect(abs(share.strength(epochsDone: 0, epochsInRun: 1) - 3 * (peak / filter).squareRoot()) < 1e-12)
   }
 
-  @Test("nothing in the epochs of the warm-up, and t counts from its end")
-  func warmup() {
-    let share = FilterGradientShare("mask", share: 6, warmupEpochs: 4)
-    share.update(task: 4, filter: 1, batchesPerEpoch: 10)
-    #expect([1, 4, 5, 6, 7].map { share.strength(epoch: $0) } == [0, 0, 12, 6, 4])
+  @Test(
+    "nothing in the warm-up, then t goes from 1 to 20 with the share of the run, however long its epochs are")
+  func decay() {
+    let share = FilterGradientShare("mask", share: 40, warmupEpochs: 2.5)
+    share.update(task: 1, filter: 1, batchesInRun: 10)
+    let strengths = [0, 2.25, 2.5, 3.5, 7.25, 12, 13].map { share.strength(epochsDone: $0, epochsInRun: 12) }
+    for (strength, t) in zip(strengths, [.infinity, .infinity, 1, 3, 10.5, 20, 20]) {
+      #expect(abs(strength - 40 / t) < 1e-12)
+    }
+    // Half of the run is half of the run.
+    let alone = FilterGradientShare("mask", share: 40, warmupEpochs: 0)
+    alone.update(task: 1, filter: 1, batchesInRun: 10)
+    for epochs in [0.25, 1, 300] {
+      #expect(abs(alone.strength(epochsDone: epochs / 2, epochsInRun: epochs) - 40 / 10.5) < 1e-12)
+    }
+    // A run that ends in its warm-up never comes to it.
+    #expect(share.strength(epochsDone: 2, epochsInRun: 2) == 0)
   }
 
   @Test("a vanishing task gradient lets the strength fall slowly; what is not finite is left out")
   func degenerateSquares() {
     let share = FilterGradientShare("mask", share: 2, warmupEpochs: 0)
-    share.update(task: 1, filter: 1, batchesPerEpoch: 10)
-    for _ in 0..<10 { share.update(task: 0, filter: 0, batchesPerEpoch: 10) }
-    #expect(abs(share.strength(epoch: 1) - 2) < 1e-12)
-    for _ in 0..<50 { share.update(task: 1e-12, filter: 1, batchesPerEpoch: 10) }
-    // Five epochs of ten batches: by e.
-    #expect(abs(share.strength(epoch: 1) - 2 * exp(-1)) < 1e-2)
+    share.update(task: 1, filter: 1, batchesInRun: 200)
+    for _ in 0..<10 { share.update(task: 0, filter: 0, batchesInRun: 200) }
+    #expect(abs(share.strength(epochsDone: 0, epochsInRun: 1) - 2) < 1e-12)
+    for _ in 0..<50 { share.update(task: 1e-12, filter: 1, batchesInRun: 200) }
+    // A quarter of the run: by e.
+    #expect(abs(share.strength(epochsDone: 0, epochsInRun: 1) - 2 * exp(-1)) < 1e-2)
     let before = Array(share.squares.values)
-    share.update(task: .nan, filter: .infinity, batchesPerEpoch: 10)
+    share.update(task: .nan, filter: .infinity, batchesInRun: 200)
     #expect(share.squares.values[0] == before[0] && share.squares.values[2] == before[2])
     share.squares.values[2] = 1e-300
-    #expect(share.strength(epoch: 1) <= 2 / FilterGradientShare.smallestFilterGradient)
+    #expect(share.strength(epochsDone: 0, epochsInRun: 1) <= 2 / FilterGradientShare.smallestFilterGradient)
   }
 
   /// Task gradient at x and filter gradient without weight, by loops in Double: [C][N, H, W].
@@ -82,7 +93,9 @@ struct FilterGradientShareTests {
   @Test("the first step measures, the second adds ρ/t · P / R times the gradient", arguments: PaperCase.all)
   func matchesOracle(_ paperCase: PaperCase) throws {
     var harness = paperCase.scaledHarness
-    harness.epoch = 3
+    // t = 3.
+    harness.epochsDone = 20
+    harness.epochsInRun = 190
     for gradient in [InterpretableOptions.FilterGradient.singleTerm, .exactConstantZ] {
       harness.options.filterGradient = gradient
       let parts = parts(paperCase, harness, scale: 10 / paperCase.meanMaximum(harness.x))

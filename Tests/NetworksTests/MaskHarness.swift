@@ -20,6 +20,8 @@ struct MaskHarness: Sendable {
   var ownedCategories: Int?
   var filterTypes: [UInt8]?
   var epoch = 1
+  var epochsDone = 0.0
+  var epochsInRun = 1.0
   var batchesPerEpoch = 1
   var isTraining = true
   /// Called with each rank's new layer, whose parameters have their first values, to set its states.
@@ -62,6 +64,8 @@ struct MaskHarness: Sendable {
     let images = first..<first + count
     context.mode = isTraining ? .training : .evaluation
     context.epoch = epoch
+    context.epochsDone = epochsDone
+    context.epochsInRun = epochsInRun
     context.batchesPerEpoch = batchesPerEpoch
     context.globalBatchSize = shape.batch
     context.shareOffset = first

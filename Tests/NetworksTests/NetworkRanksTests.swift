@@ -7,10 +7,9 @@ import Testing
 /// Whole networks with synchronised batch normalisation: what N ranks add up to is what one computes.
 @Suite("Networks on several ranks") struct NetworkRanksTests {
   /// Logits, gradients summed over the ranks, running statistics.
-  private static func step(_ name: String, ranks: Int) throws -> [[Float]] {
+  private static func step(_ test: NetworkMemoryTests.Case, ranks: Int) throws -> [[Float]] {
     let batch = 12 / ranks
     let parts = try ThreadedStatistics.run(ranks) { rank, exchange in
-      let test = NetworkMemoryTests.Case(architecture: try #require(Architecture.named(name)))
       let trainee = NetworkMemoryTests.Trainee(test, exchange: exchange)
       let network = trainee.network
       network.store.zeroGradients()
@@ -28,14 +27,18 @@ import Testing
     return [parts.flatMap { $0[0] }, gradients, parts[0][2]]
   }
 
-  @Test("logits, gradients and running statistics", arguments: ["resnet18", "densenet121"])
-  func equalsOne(name: String) throws {
+  private static let cases = [Architecture.resNet18, .denseNet121].flatMap { architecture in
+    [nil, .paper].map { NetworkMemoryTests.Case(architecture: architecture, formulation: $0) }
+  }
+
+  @Test("logits, gradients and running statistics", arguments: cases)
+  func equalsOne(test: NetworkMemoryTests.Case) throws {
     try withKernels(.current) {
-      let one = try Self.step(name, ranks: 1)
+      let one = try Self.step(test, ranks: 1)
       #expect(one[1].contains { abs($0) > 1e-3 })
       for ranks in [2, 3, 4] {
         // Rounding grows on its way through many rectified layers.
-        for (many, expected) in zip(try Self.step(name, ranks: ranks), one) {
+        for (many, expected) in zip(try Self.step(test, ranks: ranks), one) {
           #expect(relativeDifference(many, expected.map(Double.init)) < 1e-3, "\(ranks) ranks")
         }
       }

@@ -158,6 +158,19 @@ import Testing
     }
   }
 
+  @Test("what was never finished is removed by the next checkpoint, of whatever step")
+  func unfinishedOfAnotherStep() throws {
+    try SmallRun.withFolder { run in
+      let folder = run + "/checkpoints"
+      for name in [".step-00000007.partial", ".step-00000001.replaced"] {
+        try FileManager.default.createDirectory(
+          atPath: folder + "/" + name, withIntermediateDirectories: true)
+      }
+      try Fixture().write(run, step: 2)
+      #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["step-00000002"])
+    }
+  }
+
   @Test("a checkpoint of another network changes nothing")
   func otherNetwork() throws {
     try SmallRun.withFolder { run in

@@ -42,6 +42,29 @@ import Testing
     #expect(warnings.count == 1)
   }
 
+  @Test("a line for which there is not enough room is taken back: the next one is whole")
+  func room() throws {
+    try SmallRun.withFolder { folder in
+      var warnings: [String] = []
+      var room = 40
+      let log = MetricsLog(
+        path: folder + "/metrics.jsonl",
+        append: { descriptor, bytes, count in
+          errno = room == 0 ? ENOSPC : ENOENT
+          let written = room == 0 ? -1 : write(descriptor, bytes, min(room, count))
+          room -= max(0, written)
+          return written
+        }, report: { warnings.append($0) })
+      for step in 1...4 {
+        if step == 4 { room = 100 }
+        log.write("step", ["step": .integer(step)])
+      }
+      let text = try String(contentsOfFile: folder + "/metrics.jsonl", encoding: .utf8)
+      #expect(text == "{\"event\":\"step\",\"step\":1}\n{\"event\":\"step\",\"step\":4}\n")
+      #expect(warnings.count == 1 && warnings[0].contains("metrics.jsonl: No space left on device – "))
+    }
+  }
+
   @Test("what fails on one rank fails on all, and names it")
   func onAllRanksOneFails() throws {
     let descriptions = try InProcessGroup.run(size: 3) { communicator -> String in

@@ -59,7 +59,8 @@ import Testing
       { $0.learningRate = -1 }, { $0.momentum = 1 }, { $0.weightDecay = -1 }, { $0.dropout = 1 },
       { $0.filterLossWeight = -1 }, { $0.cropMargin = 2 }, { $0.scaleJitter = 1 }, { $0.colorJitter = -0.1 },
       { $0.keepCheckpoints = 0 }, { $0.scoreScale = 0 }, { $0.filterGradientShare = -1 },
-      { $0.filterGradientShare = .nan }, { $0.filterLossWarmupEpochs = -1 }, { $0.filterLossWeight = 2 },
+      { $0.filterGradientShare = .nan }, { $0.filterLossWarmupEpochs = -1 },
+      { $0.filterLossWarmupEpochs = .nan }, { $0.filterLossWeight = 2 },
       { $0.bucketMebibytes = 0 },
     ]
     for change in changes {
@@ -83,8 +84,8 @@ import Testing
     #expect(configuration.withFilterLossWarmup(trainingImages: 100).filterLossWarmupEpochs == 0)
     configuration.initialWeights = nil
     configuration.steps = 21
-    // 4 steps an epoch, of batches of 32: six epochs.
-    #expect(configuration.withFilterLossWarmup(trainingImages: 100).filterLossWarmupEpochs == 2)
+    // 4 steps an epoch, of batches of 32.
+    #expect(configuration.withFilterLossWarmup(trainingImages: 100).filterLossWarmupEpochs == 21.0 / 4 / 3)
     configuration.filterLoss = .literal
     configuration.filterLossWeight = 7
     try configuration.validate(ranks: 1)

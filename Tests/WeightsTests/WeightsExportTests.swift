@@ -14,6 +14,8 @@ struct ExportCase: CustomTestStringConvertible {
   let imageSize: Int
   let interpretable: Bool
   let meanKind: Preprocessing.MeanKind
+  /// Channels of layers in the place of a few odd ones.
+  var widths: [String: Int]?
   var testDescription: String {
     "\(network), \(interpretable ? "interpretable" : "ordinary"), mean \(meanKind)"
   }
@@ -46,6 +48,10 @@ struct ExportCase: CustomTestStringConvertible {
     configuration.network = network
     configuration.imageSize = imageSize
     configuration.interpretable = interpretable
+    if let widths {
+      configuration.widths = widths
+      return configuration
+    }
     switch network {
     case "alexnet":
       configuration.widths = [

@@ -53,11 +53,12 @@ public struct InterpretableOptions: Codable, Equatable, Sendable {
   /// c: maps are scaled before the scores so that the mean of their maxima is c (paper only; see `ScoreScale`). Nil: the
   /// paper to the letter, scores of the activations as they are.
   public var scoreScale: Double?
-  /// ρ: the filter gradient's RMS is ρ/t times that of the task gradient at the layer, whatever λ would say (paper only; see
+  /// ρ: the filter gradient's RMS is ρ/t times that of the task gradient at the layer, whatever λ would say, t growing from 1
+  /// to 20 in the course of the run (paper only; see
   /// `FilterGradientShare`). Nil: the paper to the letter, λ times the gradient of the loss.
   public var gradientShare: Double?
-  /// Epochs before the filter gradient's share begins, and before its t counts from 1.
-  public var warmupEpochs = 0
+  /// Epochs before the filter gradient's share begins, and its t grows.
+  public var warmupEpochs = 0.0
   /// β of the paper's templates: how fast they fall with the distance from the peak.
   public var beta = 4.0
   /// In single-category training, filters may belong to the counter-examples too.

@@ -224,7 +224,7 @@ final class PaperFilterLoss: FilterLoss {
       report.lambda = options.effectiveWeight / Double(max(context.epoch, 1)) * meanMaximum
       return
     }
-    strength = gradientShare.strength(epoch: context.epoch)
+    strength = gradientShare.strength(epochsDone: context.epochsDone, epochsInRun: context.epochsInRun)
     // The loss's gradient is (s·τ/K)·g.
     report.lambda = strength * Double(bank.count) / (bank.tau * scale)
   }
@@ -282,7 +282,7 @@ final class PaperFilterLoss: FilterLoss {
     let ofOneImage = images * images / cells
     gradientShare.update(
       task: task * ofOneImage / (context.gradientShare * context.gradientShare), filter: filter * ofOneImage,
-      batchesPerEpoch: context.batchesPerEpoch)
+      batchesInRun: context.epochsInRun * Double(context.batchesPerEpoch))
   }
 
   private func multiplySingleTerm(_ mask: TemplateMask, images: Int, by factor: Float) {

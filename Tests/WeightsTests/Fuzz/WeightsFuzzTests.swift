@@ -121,12 +121,15 @@ import Training
 
   @Test("checkpoints, their checksums right or wrong")
   func checkpoints() throws {
-    // A checkpoint takes twenty times as long as a file.
-    let count = Mutator.inputCount(10_000) / 20
+    let count = Mutator.inputCount(500)
     var mutator = Mutator(seed: 15)
     var tally = Tally()
     try Samples.withFolder { folder in
-      let example = ExportCase(network: "compact", imageSize: 16, interpretable: true, meanKind: .channel)
+      // Narrow: the numbers of a model are not what is read with care.
+      let convolutions = [0, 4, 7, 11, 14, 18].map { ("features.\($0)", 4) }
+      let example = ExportCase(
+        network: "compact", imageSize: 16, interpretable: true, meanKind: .channel,
+        widths: Dictionary(uniqueKeysWithValues: convolutions))
       _ = try example.write(run: folder)
       let directory = try Checkpoint.open(folder).directory
       let names = ["state.json", "model.safetensors", "optimizer.safetensors", "CHECKSUMS"]

@@ -1,0 +1,113 @@
+"""Of Benchmarks/reproduce/reproduce.py: `make check-benchmarks`."""
+import contextlib
+import io
+import json
+import pathlib
+import sys
+import tempfile
+import unittest
+from unittest import mock
+
+import reproduce
+from test_prepare import objects, pictures
+
+# Stands for icnn: notes its arguments, begins a run folder, breaks off once where it is told to, evaluates to fixed numbers.
+PROGRAM = """#!/usr/bin/env python3
+import json, pathlib, sys
+home = pathlib.Path(__file__).parent
+words = sys.argv[1:]
+with open(home / "calls", "a") as file:
+    file.write(" ".join(words) + "\\n")
+option = lambda name: words[words.index(name) + 1]
+if words[0] == "train":
+    run = pathlib.Path(option("--output"))
+    run.mkdir(parents=True, exist_ok=True)
+    (run / "config.yaml").touch()
+    trap = home / "trap"
+    if trap.exists() and trap.read_text() == run.name:
+        trap.unlink()
+        sys.exit(85)
+else:
+    ordinary = "ordinary" in option("--checkpoint")
+    print(json.dumps({"accuracy": 0.9, "location_instability": 0.1 if ordinary else 0.06, "part_interpretability": 0.2,
+                      "purity": 0.5, "controls": {"location_instability": {"centre": 0.07, "random": 0.15}}}))
+"""
+
+
+class StatisticsTests(unittest.TestCase):
+    def test_interval(self):
+        mean, width = reproduce.interval([1, 2, 3])
+        self.assertEqual(mean, 2)
+        self.assertAlmostEqual(width, 4.303 / 3 ** 0.5, places=12)
+        self.assertEqual(reproduce.interval([5]), (5, None))
+        self.assertEqual(reproduce.shown([None, 5.0], 1), "5.0")
+        self.assertEqual(reproduce.shown([None], 1), "–")
+
+    def test_ratios_are_paired_by_seed(self):
+        def result(instability):
+            return {"accuracy": 0.5, "location_instability": instability, "part_interpretability": 0}
+        text = reproduce.table({("cat", "ordinary", 1): result(0.1), ("cat", "ordinary", 2): result(0.2),
+                                ("cat", "interpretable", 1): result(0.05), ("cat", "interpretable", 2): result(0.1)})
+        row = text.splitlines()[3].split("|")
+        self.assertEqual(row[2].strip(), "interpretable")
+        self.assertEqual(row[6].strip(), "0.50 ± 0.00")
+        self.assertEqual(row[8].strip(), "–")
+
+
+class StudyTests(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.home = pathlib.Path(folder.name)
+        self.program = self.home / "icnn"
+        self.program.write_text(PROGRAM)
+        self.program.chmod(0o755)
+        data = self.home / "data"
+        data.mkdir()
+        items = objects("cat", 30) + objects("dog", 30) + pictures(9)
+        (data / "annotations.jsonl").write_text("".join(json.dumps(item) + "\n" for item in items))
+
+    def run_study(self, *arguments):
+        """What it printed, or the code it ended with; and the program's calls."""
+        (self.home / "calls").write_text("")
+        words = ["reproduce", "--icnn", str(self.program), "--data", str(self.home / "data"), "--output",
+                 str(self.home / "study"), "--judged", "10", *arguments]
+        printed = io.StringIO()
+        with mock.patch.object(sys, "argv", words), contextlib.redirect_stdout(printed), \
+                contextlib.redirect_stderr(io.StringIO()):
+            try:
+                reproduce.main()
+            except SystemExit as error:
+                return error.code, (self.home / "calls").read_text().splitlines()
+        return printed.getvalue(), (self.home / "calls").read_text().splitlines()
+
+    def test_a_study_is_interrupted_and_goes_on(self):
+        (self.home / "trap").write_text("cat-masks-only-1")
+        code, calls = self.run_study("--seeds", "1")
+        self.assertEqual(code, 85)
+        self.assertEqual([call.split()[0] for call in calls], ["train", "train", "evaluate", "train"])
+        printed, calls = self.run_study("--seeds", "1")
+        # Two categories and both together, three networks each; the ordinary cat was finished.
+        self.assertEqual(len(calls), 2 * (9 - 1))
+        self.assertEqual(["--resume" in call for call in calls if call.startswith("train")], [True] + 7 * [False])
+        self.assertIn("| all categories | interpretable | 1 | 0.900 | 0.0600 | 0.60 | 0.200 | 1.00 | 0.50 |", printed)
+        self.assertEqual((self.home / "study" / "table.md").read_text(), "".join(
+            line + "\n" for line in printed.splitlines() if line.startswith("|")))
+        self.assertEqual(self.run_study("--seeds", "1")[1], [])
+
+    def test_twins_differ_in_the_variant_alone(self):
+        _, calls = self.run_study("--seeds", "1,2", "--categories", "cat", "--no-multi", "--ablations")
+        trains = [call for call in calls if call.startswith("train")][1:]
+        self.assertEqual(len(trains), 2 * (3 + len(reproduce.ABLATIONS)))
+        plain = {call.replace(" --ordinary", "").replace("cat-ordinary", "cat-interpretable") for call in trains
+                 if "cat-ordinary" in call or "cat-interpretable" in call}
+        self.assertEqual(len(plain), 2)
+        self.assertTrue(all("--positive-class cat" in call and "runs/pretrained" in call for call in trains))
+
+    def test_unknown_category_and_nothing_to_show(self):
+        self.assertIn("no category ox", self.run_study("--categories", "ox")[0])
+        self.assertIn("no run", self.run_study("--table")[0])
+
+
+if __name__ == "__main__":
+    unittest.main()
