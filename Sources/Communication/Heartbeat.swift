@@ -56,11 +56,11 @@ public final class Heartbeat: @unchecked Sendable {
 
   private var words: UnsafeMutablePointer<Atomic<UInt64>>
   private var isShared = false
-  /// Told of every phase that is entered.
-  private let onPhase: ((Phase, _ step: Int) -> Void)?
   /// Keeps what is entered, handed over, waited for and carried out; normally nil. Set by the thread that trains while no
   /// collective is under way.
   public var timeline: Timeline?
+  /// Told of every phase that is entered.
+  private let onPhase: ((Phase, _ step: Int) -> Void)?
 
   /// A heartbeat that nobody else sees.
   init(onPhase: ((Phase, _ step: Int) -> Void)? = nil) {
