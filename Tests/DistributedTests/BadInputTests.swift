@@ -87,8 +87,10 @@ import Testing
       let accuracy = try Program.run(evaluate + ["--accuracy-only"])
       #expect(accuracy.exitCode == 0 && !accuracy.stdout.contains("instability"))
       let all = try Program.run(evaluate + ["--upscaling", "bilinear", "--divisor", "population"])
-      #expect(
-        all.exitCode == 0 && all.stdout.contains("location instability") && !all.stdout.contains("left out"))
+      #expect(all.exitCode == 0 && all.stdout.contains("location instability"))
+      // The data set is small.
+      let leftOut = all.stdout.split(separator: "\n").filter { $0.contains("left out") }
+      #expect(leftOut == ["left out: part_correlation: no part is on three images at different places"])
 
       try FileManager.default.removeItem(atPath: data + "/annotations.jsonl")
       let without = try Program.run(evaluate + ["--no-entropies"])

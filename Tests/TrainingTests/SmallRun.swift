@@ -76,6 +76,16 @@ enum SmallRun {
     return result
   }
 
+  /// Makes a run look as if it had been killed after the checkpoint of that step. A run that is told to take so few steps is
+  /// another one: its rates and shares are those of a shorter run.
+  static func rewind(_ run: String, to step: Int) throws {
+    let folder = run + "/checkpoints"
+    let last = String(format: "step-%08d", step)
+    for name in try FileManager.default.contentsOfDirectory(atPath: folder) where name > last {
+      try FileManager.default.removeItem(atPath: folder + "/" + name)
+    }
+  }
+
   /// All values of a checkpoint's tensors of one file.
   static func values(_ run: String, _ file: String = "model.safetensors") throws -> [Float] {
     let reader = try SafeTensors.Reader(path: try Checkpoint.open(run).directory + "/" + file)
