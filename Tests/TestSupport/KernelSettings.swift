@@ -5,12 +5,17 @@ import Tensors
 /// Serialises tests that change the process-wide number of threads. The choice of kernels is the calling thread's own.
 private let settingsLock = NSRecursiveLock()
 
+/// OpenBLAS with one thread, as in the program: its own threads cut sums elsewhere, and a test that sets it to one in passing
+/// would change the bits of another.
+private let singleThreadedBLAS: Void = { _ = CPU.configure(threads: Int(ck_threads_count())) }()
+
 /// Runs `body` with the kernels of one instruction set and a number of threads, and restores both afterwards.
 public func withKernels<Result>(
   _ set: InstructionSet, threads: Int = 1, _ body: () throws -> Result
 ) rethrows -> Result {
   settingsLock.lock()
   defer { settingsLock.unlock() }
+  singleThreadedBLAS
   let (oldSet, oldThreads) = (InstructionSet.current, ck_threads_count())
   set.select()
   if threads != Int(oldThreads) { ck_threads_configure(Int32(threads), 0) }
