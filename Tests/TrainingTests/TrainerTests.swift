@@ -1,3 +1,4 @@
+import Communication
 import Foundation
 import Testing
 
@@ -10,7 +11,8 @@ import Testing
   func ranksEqualOne(ranks: Int) throws {
     // At this rate the steps of the scaled form do not magnify the last bits of direct sums (docs/adr/0007-drift-between-ranks.md).
     var configuration = SmallRun.configuration(steps: Self.steps)
-    configuration.learningRate = 1e-5
+    configuration.learningRate = 1e-4
+    configuration.filterGradientShare = 0.5
     configuration.convolution = .exact
     let (one, many) = try SmallRun.withFolder { folder in
       (
@@ -22,6 +24,31 @@ import Testing
     #expect(abs(one.losses[0] - many.losses[0]) <= 1e-5 * abs(one.losses[0]))
     for (a, b) in zip(one.losses, many.losses) { #expect(abs(a - b) <= 1e-2 * abs(a)) }
     #expect(one.filtersPerCategory.prefix(8) == many.filtersPerCategory.prefix(8))
+  }
+
+  @Test(
+    "the layers know how far the run is, also after a resume and in accumulated steps", arguments: [1, 2])
+  func progress(parts: Int) throws {
+    try SmallRun.withFolder { folder in
+      var configuration = SmallRun.configuration(steps: 10)
+      configuration.checkpointEverySteps = 6
+      // Of 24 images: three steps in an epoch.
+      configuration.batchSize = 8
+      configuration.accumulate = parts
+      let stepsPerEpoch = 3.0
+      for first in [0, 6] {
+        if first > 0 { try SmallRun.rewind(folder, to: first) }
+        let trainer = try Trainer(
+          configuration, output: folder, resume: first > 0, SingleProcess(), Console(isSpeaking: false))
+        var found: [Double] = []
+        trainer.onStep = { _ in
+          found.append(trainer.step.context.epochsDone)
+          #expect(trainer.step.context.epochsInRun == 10 / stepsPerEpoch)
+        }
+        _ = try trainer.train()
+        #expect(found == (first..<10).map { Double($0) / stepsPerEpoch })
+      }
+    }
   }
 
   @Test("local batch norm is another computation on two ranks")
