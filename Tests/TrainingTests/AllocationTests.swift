@@ -92,9 +92,17 @@ import Testing
     return finding
   }
 
-  /// The sixth and seventh run of `body`: the first ones may allocate.
+  /// Of two runs of `body` after three that may allocate.
+  ///
+  /// Counted twice, the smaller number is the finding: rarely, where other tests run beside it, three allocations were seen
+  /// once. A step that allocates does so each time.
   private static func allocations(_ body: () throws -> Void) throws -> String {
-    for _ in 0..<5 { try body() }
+    for _ in 0..<3 { try body() }
+    let (one, other) = (try counted(body), try counted(body))
+    return one.count < other.count ? one.finding : other.finding
+  }
+
+  private static func counted(_ body: () throws -> Void) throws -> (count: Int, finding: String) {
     allocation_counter_start()
     let result = Result {
       try body()
@@ -109,7 +117,7 @@ import Testing
       allocation_counter_trace(index, text, 8192)
       traces += "\n" + String(cString: text)
     }
-    return "\(count) allocations\(traces)"
+    return (Int(count), "\(count) allocations\(traces)")
   }
 
   private static func train(_ step: TrainingStep, _ batch: Batch, parts: Int = 1) throws {
