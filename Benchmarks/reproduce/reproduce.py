@@ -7,7 +7,9 @@
 2. One ordinary network is trained on all categories, from scratch.
 3. From its weights, with the same budget and seeds: the ordinary twin, the masks alone and the interpretable network, for each
    category against as many counter-examples and for all categories together; with --ablations also other forms.
-4. Each is evaluated on the judged photographs; a table is printed and written to STUDY/table.md.
+4. Each is evaluated on the judged photographs; a table is printed and written to STUDY/table.md. As in the paper, a filter's
+   instability is that on the photographs with its highest peaks, half of the annotated ones (the authors': 100 of some 200
+   a category); that on all of them stands beside it.
 
 What is finished is not done again, what was interrupted is resumed: stop it and start it as you like. The commands are in
 STUDY/commands.txt, each run's output beside it.
@@ -53,15 +55,18 @@ class Run:
         self.folder = study / "runs" / self.name
         self.result = study / "results" / f"{self.name}.json"
         data = study / ("all" if task == MULTI else f"single/{task}")
-        self.train = [options.icnn, "train", "--data", data, "--output", self.folder, "--network", options.network,
+        self.train = [*shlex.split(options.launcher), options.icnn, "train", "--data", data, "--output", self.folder, "--network", options.network,
                       "--image-size", options.image_size, "--seed", seed, "--threads", options.threads,
-                      "--initial-weights", study / "runs" / "pretrained", "--learning-rate", options.learning_rate,
+                      "--initial-weights", options.pretrained or study / "runs" / "pretrained", "--learning-rate", options.learning_rate,
                       "--validate-every", options.epochs, "--epochs", options.epochs]
         if task != MULTI:
             self.train += ["--positive-class", task]
         self.train += arguments
-        self.evaluate = [options.icnn, "evaluate", "--checkpoint", self.folder, "--data", data, "--json",
-                         "--threads", options.threads]
+        def evaluate(top):
+            return [options.icnn, "evaluate", "--checkpoint", self.folder, "--data", data, "--json", "--top", top,
+                    "--threads", options.threads]
+
+        self.evaluate, self.evaluate_all = evaluate(options.judged // 2), evaluate(options.judged)
 
 
 def plan(study, categories, options):
@@ -73,22 +78,28 @@ def plan(study, categories, options):
 
 
 def execute(command, log, output=None):
-    """Runs a command, its words in `log`; ends the program with its code if it fails."""
+    """Runs a command, its words in `log` or, those on standard output, returned; ends the program with its code if it fails."""
     words = [str(word) for word in command]
     with open(log, "a", encoding="utf-8") as words_out:
         outcome = subprocess.run(words, stdout=subprocess.PIPE if output else words_out, stderr=words_out, check=False)
     if outcome.returncode:
         print(f"error: {shlex.join(words)} ended with {outcome.returncode} – see {log}", file=sys.stderr)
         sys.exit(outcome.returncode)
-    if output:
-        partial = output.with_suffix(".partial")
-        partial.write_bytes(outcome.stdout)
-        partial.replace(output)
+    return outcome.stdout
 
 
 def train(command, folder, log):
     """Begins a run, or goes on where it was interrupted."""
     execute(command + (["--resume"] if (folder / "config.yaml").exists() else []), log)
+
+
+def evaluate(run, log):
+    """Both evaluations of a run, as {"half": …, "all": …}."""
+    result = {"half": json.loads(execute(run.evaluate, log, output=True)),
+              "all": json.loads(execute(run.evaluate_all, log, output=True))}
+    partial = run.result.with_suffix(".partial")
+    partial.write_text(json.dumps(result))
+    partial.replace(run.result)
 
 
 def interval(values):
@@ -109,35 +120,56 @@ def shown(values, digits):
     return f"{mean:.{digits}f}" + ("" if width is None else f" ± {width:.{digits}f}")
 
 
-def ratio(numerator, denominator):
-    return numerator / denominator if numerator is not None and denominator else None
+def ratio(own, ordinary):
+    return own / ordinary if ordinary else None
+
+
+# Heading, evaluation, figure, digits, and whether and how the ordinary twin is compared with.
+COLUMNS = [
+    ("accuracy", "half", "accuracy", 3, None),
+    ("− ordinary, points", "half", "accuracy", 1, lambda own, ordinary: 100 * (own - ordinary)),
+    ("location instability", "half", "location_instability", 4, None),
+    ("/ ordinary", "half", "location_instability", 2, ratio),
+    ("on all", "all", "location_instability", 4, None),
+    ("/ ordinary", "all", "location_instability", 2, ratio),
+    ("part correlation", "half", "part_correlation", 2, None),
+    ("part interpretability", "half", "part_interpretability", 3, None),
+    ("/ ordinary", "half", "part_interpretability", 2, ratio),
+    ("purity", "half", "purity", 2, None),
+]
+
+
+def cell(found, twins, column):
+    """A column's mean and interval over seeds; comparisons are with the ordinary twin of the same seed."""
+    _, evaluation, key, digits, compare = column
+    values = []
+    for seed, result in found.items():
+        own, ordinary = (one.get(evaluation, {}).get(key) for one in (result, twins.get(seed, {})))
+        if compare is None:
+            values.append(own)
+        elif own is not None and ordinary is not None:
+            values.append(compare(own, ordinary))
+    return shown(values, digits)
 
 
 def table(results):
-    """Markdown of {(task, variant, seed): evaluation}; ratios are to the ordinary twin of the same seed."""
-    lines = ["| task | network | seeds | accuracy | location instability | to ordinary | part interpretability | to ordinary "
-             "| purity |", "|---|---|---|---|---|---|---|---|---|"]
+    """Markdown of {(task, variant, seed): evaluations}."""
+    lines = ["| task | network | seeds | " + " | ".join(column[0] for column in COLUMNS) + " |",
+             "|" + "---|" * (3 + len(COLUMNS))]
     for task in dict.fromkeys(task for task, _, _ in results):
+        def of(variant):
+            return {seed: result for (one, other, seed), result in results.items() if (one, other) == (task, variant)}
+
         for variant in dict.fromkeys(variant for one, variant, _ in results if one == task):
-            found = {seed: result for (one, other, seed), result in results.items() if (one, other) == (task, variant)}
-            twins = {seed: results.get((task, "ordinary", seed), {}) for seed in found}
+            cells = [cell(of(variant), of("ordinary"), column) for column in COLUMNS]
+            lines.append(f"| {task} | {variant} | {len(of(variant))} | " + " | ".join(cells) + " |")
+        first = next(result for (one, _, _), result in results.items() if one == task)
+        for control, name in [("centre", "peaks at the centre"), ("random", "peaks at random")]:
+            def control_of(evaluation):
+                value = (first[evaluation].get("controls", {}).get("location_instability") or {}).get(control)
+                return "" if value is None else f"{value:.4f}"
 
-            def values(key):
-                return [result.get(key) for result in found.values()]
-
-            def ratios(key):
-                return [ratio(result.get(key), twins[seed].get(key)) for seed, result in found.items()]
-
-            lines.append(
-                f"| {task} | {variant} | {len(found)} | {shown(values('accuracy'), 3)} "
-                f"| {shown(values('location_instability'), 4)} | {shown(ratios('location_instability'), 2)} "
-                f"| {shown(values('part_interpretability'), 3)} | {shown(ratios('part_interpretability'), 2)} "
-                f"| {shown(values('purity'), 2)} |")
-        control = next(result for (one, _, _), result in results.items() if one == task).get("controls", {})
-        control = control.get("location_instability") or {}
-        if control:
-            lines.append(f"| {task} | *peaks at the centre; at random* | | | {control['centre']:.4f}; "
-                         f"{control['random']:.4f} | | | | |")
+            lines.append(f"| {task} | *{name}* | | | | {control_of('half')} | | {control_of('all')} | | | | | |")
     return "\n".join(lines) + "\n"
 
 
@@ -157,8 +189,10 @@ def parser():
     parser.add_argument("--network", default="compact")
     parser.add_argument("--image-size", type=int, default=96)
     parser.add_argument("--pretraining-epochs", type=int, default=40)
-    parser.add_argument("--epochs", type=int, default=12, help="of fine-tuning")
+    parser.add_argument("--epochs", type=int, default=6, help="of fine-tuning")
     parser.add_argument("--learning-rate", type=float, default=0.02, help="of fine-tuning")
+    parser.add_argument("--launcher", default="", help='of the twins, for example "mpirun -np 2"')
+    parser.add_argument("--pretrained", type=pathlib.Path, metavar="RUN", help="pre-trained already: leave step 2 out")
     parser.add_argument("--judged", type=int, default=100, help="annotated objects a category is judged by")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--table", action="store_true", help="only print the table of what is finished")
@@ -189,9 +223,10 @@ def perform(study, runs, options):
     command = [options.icnn, "train", "--data", study / "all", "--output", pretraining, "--network", options.network,
                "--image-size", options.image_size, "--threads", options.threads, "--ordinary",
                "--epochs", options.pretraining_epochs, "--validate-every", 5]
-    commands = [command] + [part for run in runs for part in (run.train, run.evaluate)]
+    commands = [command] * (options.pretrained is None)
+    commands += [part for run in runs for part in (run.train, run.evaluate, run.evaluate_all)]
     (study / "commands.txt").write_text("".join(shlex.join(map(str, words)) + "\n" for words in commands))
-    if not (study / "results" / "pretrained.done").exists():
+    if options.pretrained is None and not (study / "results" / "pretrained.done").exists():
         print("pre-training", flush=True)
         train(command, pretraining, study / "runs" / "pretrained.log")
         (study / "results" / "pretrained.done").touch()
@@ -202,7 +237,7 @@ def perform(study, runs, options):
         print(f"{index + 1}/{len(missing)}  {run.name}" + ("" if left is None else f"  {left / 60:.0f} min left"), flush=True)
         log = study / "runs" / f"{run.name}.log"
         train(run.train, run.folder, log)
-        execute(run.evaluate, log, run.result)
+        evaluate(run, log)
         (study / "table.md").write_text(table(finished(runs)))
 
 

@@ -29,8 +29,10 @@ if words[0] == "train":
         sys.exit(85)
 else:
     ordinary = "ordinary" in option("--checkpoint")
-    print(json.dumps({"accuracy": 0.9, "location_instability": 0.1 if ordinary else 0.06, "part_interpretability": 0.2,
-                      "purity": 0.5, "controls": {"location_instability": {"centre": 0.07, "random": 0.15}}}))
+    half = option("--top") == "5"
+    print(json.dumps({"accuracy": 0.91 if ordinary else 0.9, "location_instability": 0.1 if ordinary else 0.06 if half else 0.08,
+                      "part_interpretability": 0.2, "part_correlation": 0.7, "purity": 0.5,
+                      "controls": {"location_instability": {"centre": 0.07 if half else 0.075, "random": 0.15}}}))
 """
 
 
@@ -43,15 +45,21 @@ class StatisticsTests(unittest.TestCase):
         self.assertEqual(reproduce.shown([None, 5.0], 1), "5.0")
         self.assertEqual(reproduce.shown([None], 1), "–")
 
-    def test_ratios_are_paired_by_seed(self):
-        def result(instability):
-            return {"accuracy": 0.5, "location_instability": instability, "part_interpretability": 0}
-        text = reproduce.table({("cat", "ordinary", 1): result(0.1), ("cat", "ordinary", 2): result(0.2),
-                                ("cat", "interpretable", 1): result(0.05), ("cat", "interpretable", 2): result(0.1)})
-        row = text.splitlines()[3].split("|")
-        self.assertEqual(row[2].strip(), "interpretable")
-        self.assertEqual(row[6].strip(), "0.50 ± 0.00")
-        self.assertEqual(row[8].strip(), "–")
+    def test_comparisons_are_paired_by_seed(self):
+        def result(instability, accuracy):
+            return {"half": {"accuracy": accuracy, "location_instability": instability, "part_interpretability": 0},
+                    "all": {"location_instability": 2 * instability}}
+        text = reproduce.table({("cat", "ordinary", 1): result(0.1, 0.7), ("cat", "ordinary", 2): result(0.2, 0.8),
+                                ("cat", "interpretable", 1): result(0.05, 0.6), ("cat", "interpretable", 2): result(0.1, 0.7)})
+        heading, row = ([cell.strip() for cell in text.splitlines()[line].split("|")[1:-1]] for line in (0, 3))
+        self.assertEqual(row[:3], ["cat", "interpretable", "2"])
+        self.assertEqual(row[4], "-10.0 ± 0.0")
+        self.assertEqual(row[6], "0.50 ± 0.00")
+        self.assertEqual(row[8], "0.50 ± 0.00")
+        self.assertTrue(row[7].startswith("0.1500 ± "))
+        # No part is found by the ordinary twin: there is no ratio to it.
+        self.assertEqual(row[heading.index("part interpretability") + 1], "–")
+        self.assertEqual({line.count("|") for line in text.splitlines()}, {len(heading) + 1})
 
 
 class StudyTests(unittest.TestCase):
@@ -85,12 +93,14 @@ class StudyTests(unittest.TestCase):
         (self.home / "trap").write_text("cat-masks-only-1")
         code, calls = self.run_study("--seeds", "1")
         self.assertEqual(code, 85)
-        self.assertEqual([call.split()[0] for call in calls], ["train", "train", "evaluate", "train"])
+        self.assertEqual([call.split()[0] for call in calls], ["train", "train", "evaluate", "evaluate", "train"])
         printed, calls = self.run_study("--seeds", "1")
         # Two categories and both together, three networks each; the ordinary cat was finished.
-        self.assertEqual(len(calls), 2 * (9 - 1))
+        self.assertEqual(len(calls), 3 * (9 - 1))
         self.assertEqual(["--resume" in call for call in calls if call.startswith("train")], [True] + 7 * [False])
-        self.assertIn("| all categories | interpretable | 1 | 0.900 | 0.0600 | 0.60 | 0.200 | 1.00 | 0.50 |", printed)
+        self.assertIn("| all categories | interpretable | 1 | 0.900 | -1.0 | 0.0600 | 0.60 | 0.0800 | 0.80 | 0.70 | 0.200 | 1.00 "
+                      "| 0.50 |", printed)
+        self.assertIn("| cat | *peaks at the centre* | | | | 0.0700 | | 0.0750 | | | | | |", printed)
         self.assertEqual((self.home / "study" / "table.md").read_text(), "".join(
             line + "\n" for line in printed.splitlines() if line.startswith("|")))
         self.assertEqual(self.run_study("--seeds", "1")[1], [])
@@ -103,6 +113,12 @@ class StudyTests(unittest.TestCase):
                  if "cat-ordinary" in call or "cat-interpretable" in call}
         self.assertEqual(len(plain), 2)
         self.assertTrue(all("--positive-class cat" in call and "runs/pretrained" in call for call in trains))
+
+    def test_other_launcher_and_weights(self):
+        _, calls = self.run_study("--seeds", "1", "--categories", "cat", "--no-multi", "--launcher", "env A=1", "--pretrained", "W")
+        self.assertEqual([call.split()[0] for call in calls], 3 * ["train", "evaluate", "evaluate"])
+        self.assertTrue(all("--initial-weights W " in call for call in calls if call.startswith("train")))
+        self.assertIn("env A=1 ", (self.home / "study" / "commands.txt").read_text())
 
     def test_unknown_category_and_nothing_to_show(self):
         self.assertIn("no category ox", self.run_study("--categories", "ox")[0])

@@ -6,6 +6,9 @@
 /// T = 3Q entries. Unlike the authors' code, which drops the positives beyond T, nothing is dropped when there are
 /// more than T: each then occurs once. Validation holds every image exactly once.
 public struct LearningTask: Sendable {
+  /// Positives for each counter-example in the authors' training lists.
+  public static let authorsPositives = 3
+
   /// Which question is asked.
   public enum Kind: Codable, Sendable, Equatable {
     /// Which of the classes is it?
@@ -38,9 +41,9 @@ public struct LearningTask: Sendable {
   /// The task on the images of `folder`. Throws `DatasetError` if a class is unknown, if fewer than two classes are
   /// there to be told apart, or if a label has no training image, or validation no image at all.
   ///
-  /// - Parameter positivesPerCounterExample: 3 in the paper; 0 repeats nothing.
+  /// - Parameter positivesPerCounterExample: 0 repeats nothing.
   public init(
-    _ kind: Kind, on folder: ImageFolder, positivesPerCounterExample: Int = 3
+    _ kind: Kind, on folder: ImageFolder, positivesPerCounterExample: Int = authorsPositives
   ) throws(DatasetError) {
     self.kind = kind
     let classes = folder.categories.filter { $0 != ImageFolder.negativeName }

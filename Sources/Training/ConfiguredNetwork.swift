@@ -120,6 +120,11 @@ extension TrainingConfiguration {
       ("network", before.network, network),
       ("interpretable", "\(before.interpretable)", "\(interpretable)"),
       ("positive-class", before.positiveClass ?? "none", positiveClass ?? "none"),
+      (
+        "positives-per-counter-example",
+        "\(before.positivesPerCounterExample ?? LearningTask.authorsPositives)",
+        "\(positivesPerCounterExample ?? LearningTask.authorsPositives)"
+      ),
       ("loss", before.loss.rawValue, loss.rawValue),
       ("widths", Self.text(before.widths), Self.text(widths)),
       ("image-size", "\(before.imageSize ?? 0)", "\(imageSize ?? 0)"),

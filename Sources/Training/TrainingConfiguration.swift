@@ -35,6 +35,9 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
   public var interpretable = true
   /// Single-category training: this class against all others.
   public var positiveClass: String?
+  /// Single-category training: positives are repeated until there are so many for each counter-example; 0: none is
+  /// repeated. Nil: the authors' 3.
+  public var positivesPerCounterExample: Int?
   /// Loss at the top; single-category training always uses the logistic loss.
   public var loss = LossName.softmax
   /// Side of the square network input, in pixels; nil: the network's own.
@@ -148,6 +151,7 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
   enum CodingKeys: String, CodingKey, CaseIterable {
     case data, network, interpretable
     case positiveClass = "positive-class"
+    case positivesPerCounterExample = "positives-per-counter-example"
     case loss
     case imageSize = "image-size"
     case initialWeights = "initial-weights"
@@ -271,6 +275,9 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
     try require(
       batchSize / accumulate >= ranks, .accumulate,
       "parts of \(batchSize / accumulate) images cannot be shared by \(ranks) \(sharers)")
+    try require(
+      (0...1000).contains(positivesPerCounterExample ?? 0), .positivesPerCounterExample,
+      "\(positivesPerCounterExample ?? 0) is outside 0...1000")
     try require((epochs ?? 1) >= 1, .epochs, "\(epochs ?? 0) is below 1")
     try require((steps ?? 1) >= 1, .steps, "\(steps ?? 0) is below 1")
     try require((imageSize ?? 224) >= 16, .imageSize, "\(imageSize ?? 0) pixels; at least 16 are needed")

@@ -43,7 +43,9 @@ public struct TrainingData: Sendable {
       scaleJitter: Float(configuration.scaleJitter ?? 0), colorJitter: Float(configuration.colorJitter ?? 0))
     let prepared = try onAllRanks(communicator) {
       let kind = configuration.positiveClass.map { LearningTask.Kind.singleCategory($0) } ?? .multiCategory
-      let task = try LearningTask(kind, on: folder)
+      let task = try LearningTask(
+        kind, on: folder,
+        positivesPerCounterExample: configuration.positivesPerCounterExample ?? LearningTask.authorsPositives)
       // Shards of a process share the memory that a rank would take.
       let store = ImageStore(
         folder, side: augmentation.resizedSide(imageSize: imageSize),

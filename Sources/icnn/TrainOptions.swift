@@ -35,6 +35,11 @@ struct TrainOptions: ParsableArguments {
   @Flag(help: "The ordinary twin: the same as --no-interpretable.") var ordinary = false
   @Option(help: ArgumentHelp("Single-category training: this class against all others.", valueName: "name"))
   var positiveClass: String?
+  @Option(
+    help: ArgumentHelp(
+      "Single-category training: positives are repeated until there are so many for each counter-example; 0: none is. (default: 3)",
+      valueName: "n"))
+  var positivesPerCounterExample: Int?
   @Option(help: "softmax or logistic. (default: softmax)") var loss: TrainingConfiguration.LossName?
   @Option(
     help: ArgumentHelp("Side of the square input, in pixels. (default: the network's own)", valueName: "n"))
@@ -129,6 +134,7 @@ struct TrainOptions: ParsableArguments {
     set(&c.interpretable, interpretable)
     if ordinary { c.interpretable = false }
     set(&c.positiveClass, positiveClass)
+    set(&c.positivesPerCounterExample, positivesPerCounterExample)
     set(&c.loss, loss)
     set(&c.imageSize, imageSize)
     set(&c.initialWeights, initialWeights)

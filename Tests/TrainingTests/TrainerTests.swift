@@ -41,7 +41,7 @@ import Testing
         let trainer = try Trainer(
           configuration, output: folder, resume: first > 0, SingleProcess(), Console(isSpeaking: false))
         var found: [Double] = []
-        trainer.onStep = { _ in
+        trainer.onStep = { [unowned trainer] _ in
           found.append(trainer.step.context.epochsDone)
           #expect(trainer.step.context.epochsInRun == 10 / stepsPerEpoch)
         }

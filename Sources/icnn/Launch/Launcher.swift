@@ -60,18 +60,24 @@ struct Launcher {
   func start(_ arguments: [String]) throws -> Process {
     let process = Process()
     if let mpirun {
-      process.executableURL = URL(fileURLWithPath: mpirun)
-      process.arguments = options + [executable] + arguments
+      set(process, [mpirun] + options + [executable] + arguments)
       process.environment = environment(ProcessInfo.processInfo.environment)
     } else {
-      process.executableURL = URL(fileURLWithPath: executable)
-      process.arguments = arguments
+      set(process, [executable] + arguments)
     }
     process.standardInput = FileHandle.nullDevice
     StopForwarding.install()
     try process.run()
     StopForwarding.setChild(process.processIdentifier)
     return process
+  }
+
+  /// Lets the child run `words`. If this process dies without a word (SIGKILL), the child is asked to stop as by SIGTERM:
+  /// ranks that nobody watches would go on writing into the run that another launcher resumes.
+  private func set(_ process: Process, _ words: [String]) {
+    let withParent = Self.find("setpriv").map { [$0, "--pdeathsig", "TERM"] } ?? []
+    process.executableURL = URL(fileURLWithPath: (withParent + words)[0])
+    process.arguments = Array((withParent + words).dropFirst())
   }
 
   /// The exit code of a child that has ended.

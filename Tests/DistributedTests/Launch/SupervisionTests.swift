@@ -91,6 +91,22 @@ struct SupervisionTests {
     }
   }
 
+  @Test("the launcher itself is killed: its ranks end with a checkpoint, another launcher goes on at once")
+  func killedSupervisor() throws {
+    try Program.withFolder { folder in
+      let run = folder + "/run"
+      let process = try Self.launch([], Self.training(run))
+      let ranks = try Self.awaitCheckpoint(process, run)
+      kill(process.processIdentifier, SIGKILL)
+      let next = try Self.launch([], Self.training(run, "--resume")).wait()
+      #expect(next.exitCode == 0, "\(next.stderr)")
+      #expect(!next.stderr.contains("start 2"), "\(next.stderr)")
+      for rank in ranks { #expect(!Self.isRunning(rank)) }
+      _ = process.wait()
+      #expect(try Program.newest(run) == Self.undisturbed)
+    }
+  }
+
   // MARK: a script in the place of mpirun
 
   /// A program that notes its arguments in a file, then does what `body` says.
