@@ -19,7 +19,7 @@ final class CommunicationThread: @unchecked Sendable {
   private let fault: LaneFault
   private let engine: any CollectiveEngine
   private let spins: Bool
-  private let permits: Permits?
+  private let observer: (any WaitObserver)?
   private let mutex = PthreadMutex()
   private let workArrived = PthreadCondition()
   private let workDone = PthreadCondition()
@@ -34,18 +34,17 @@ final class CommunicationThread: @unchecked Sendable {
   private var thread: PthreadHandle?
 
   /// Starts the thread. `spins`: whether waiting may begin with some microseconds of polling, which is right
-  /// only when this rank has a core to spare. `permits`: what those who ask hold while they compute, and give away while
-  /// they wait. `fault`: the same for all lanes of a rank.
+  /// only when this rank has a core to spare. `observer`: told of what is waited for. `fault`: the same for all lanes of a rank.
   init(
     _ lane: Lane = .gradients, engine: any CollectiveEngine, spins: Bool, heartbeat: Heartbeat = Heartbeat(),
-    fault: LaneFault? = nil, permits: Permits? = nil
+    fault: LaneFault? = nil, observer: (any WaitObserver)? = nil
   ) {
     self.heartbeat = heartbeat
     beat = LaneHeartbeat(heartbeat: heartbeat, lane: lane)
     self.fault = fault ?? LaneFault(heartbeat)
     self.engine = engine
     self.spins = spins
-    self.permits = permits
+    self.observer = observer
     ring.initialize(repeating: Collective(.barrier), count: Int(Self.ringCapacity))
     thread = PthreadHandle(blockingSignals: true) { [self] in run() }
   }
@@ -54,6 +53,12 @@ final class CommunicationThread: @unchecked Sendable {
 
   /// Number of operations asked for so far.
   var operationCount: UInt64 { submitted.load(ordering: .relaxed) }
+
+  /// Whether that operation is done.
+  func hasDone(_ ticket: UInt64) -> Bool { completed.load(ordering: .acquiring) >= ticket }
+
+  /// Whether nothing that was asked for is left to do.
+  var isIdle: Bool { completed.load(ordering: .acquiring) == submitted.load(ordering: .acquiring) }
 
   /// Appends an operation and returns its ticket. Blocks while the ring is full.
   func submit(_ collective: Collective) -> UInt64 {
@@ -91,13 +96,13 @@ final class CommunicationThread: @unchecked Sendable {
     if failedTicket.load(ordering: .acquiring) <= ticket { throw failure! }
   }
 
-  /// Sleeps until that operation is done; another may compute meanwhile.
+  /// Sleeps until that operation is done.
   private func sleep(until ticket: UInt64) {
-    permits?.release()
+    observer?.waits(for: ticket, of: beat.lane)
     mutex.lock()
     while completed.load(ordering: .relaxed) < ticket { workDone.wait(mutex) }
     mutex.unlock()
-    permits?.acquire()
+    observer?.goesOn()
   }
 
   /// Submits and waits.
@@ -131,6 +136,7 @@ final class CommunicationThread: @unchecked Sendable {
       workDone.broadcast()
       mutex.unlock()
       if collective.kind == .stop { return }
+      observer?.isDone()
       ticket += 1
     }
   }

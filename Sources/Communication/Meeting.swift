@@ -27,31 +27,48 @@ final class Meeting: @unchecked Sendable {
 
   func join(index: Int, _ collective: Collective) throws(CommunicationError) {
     do throws(CommunicationError) {
-      if let all = try arrive(index, collective) { try meet(all) }
+      switch try arrive(index, collective) {
+      case .last(let all): try meet(all)
+      case .waits(let generation):
+        group.failIfNobodyGoesOn()
+        try wait(generation)
+      }
     } catch {
       group.fail(error)
       throw error
     }
   }
 
-  /// Returns what all want to the last to arrive; to the others nil, once that is done.
-  private func arrive(_ index: Int, _ collective: Collective) throws(CommunicationError) -> [Collective]? {
+  private enum Arrival {
+    /// What all want.
+    case last([Collective])
+    /// Until this is no longer the generation.
+    case waits(UInt64)
+  }
+
+  private func arrive(_ index: Int, _ collective: Collective) throws(CommunicationError) -> Arrival {
     try mutex.withLock { () throws(CommunicationError) in
       if let failure { throw failure }
       wanted[index] = collective
       checkNobodyWaitsForTheEnded()
-      if failure == nil, wanted.allSatisfy({ $0 != nil }) {
-        isMeeting = true
-        return wanted.map { $0! }
-      }
-      let current = generation
+      guard failure == nil, wanted.allSatisfy({ $0 != nil }) else { return .waits(generation) }
+      isMeeting = true
+      return .last(wanted.map { $0! })
+    }
+  }
+
+  /// Returns once what all want is done.
+  private func wait(_ current: UInt64) throws(CommunicationError) {
+    try mutex.withLock { () throws(CommunicationError) in
       // Even after a failure elsewhere: who is at work uses everybody's buffers.
       while generation == current, failure == nil || isMeeting { changed.wait(mutex) }
       // An operation that all reached is done, even if one of them failed a moment later.
       if generation == current, let failure { throw failure }
-      return nil
     }
   }
+
+  /// What a thread waits here for others to want; nil if it does not.
+  func unmet(_ index: Int) -> Collective? { mutex.withLock { isMeeting ? nil : wanted[index] } }
 
   /// The thread will join no more operations.
   func leave(index: Int) {

@@ -28,9 +28,10 @@ final class ThreadRank: QueuedCommunicator {
       CommunicationThread(
         lane, engine: ThreadRankEngine(index: index, meeting: group[lane]), spins: false,
         heartbeat: heartbeat,
-        fault: fault, permits: group.permits)
+        fault: fault, observer: ThreadRankObserver(index: index, group: group))
     }
     lanes = CommunicationLanes(gradients: thread(.gradients), statistics: thread(.statistics))
+    group.join(index: index, lanes)
   }
 
   func finalize() {
@@ -56,6 +57,29 @@ private final class PthreadOnce: @unchecked Sendable {
       return !done
     }
   }
+}
+
+/// Lets another rank compute while this one waits, and its group know.
+private final class ThreadRankObserver: WaitObserver {
+  private let index: Int
+  private let group: ThreadGroup
+
+  init(index: Int, group: ThreadGroup) {
+    self.index = index
+    self.group = group
+  }
+
+  func waits(for ticket: UInt64, of lane: Lane) {
+    group.permits?.release()
+    group.waits(index: index, for: (lane, ticket))
+  }
+
+  func goesOn() {
+    group.waits(index: index, for: nil)
+    group.permits?.acquire()
+  }
+
+  func isDone() { group.failIfNobodyGoesOn() }
 }
 
 private final class ThreadRankEngine: CollectiveEngine {

@@ -38,9 +38,21 @@ func failInOneLane(_ communicator: any Communicator, _ failing: Lane) throws {
       ? communicator.startAllReduce(UnsafeMutableBufferPointer(rebasing: floats[..<count]), .sum)
       : communicator.startAllReduce(UnsafeMutableBufferPointer(rebasing: doubles[..<count]), .sum)
   }
-  let mismatched = start(failing, communicator.rank == 0 ? 100 : 200)
-  if communicator.rank > 0 { while true { sleep(1) } }
+  guard communicator.rank == 0 else {
+    let mismatched = start(failing, 200)
+    // Until rank 0 ends all ranks.
+    try? mismatched.wait()
+    while true { sleep(1) }
+  }
   let unmet = start(failing == .gradients ? .statistics : .gradients, 8)
-  try unmet.wait()
+  // Until it is under way: what has not been tried when the other lane fails ends at once.
+  usleep(500_000)
+  let mismatched = start(failing, 100)
+  do {
+    try unmet.wait()
+  } catch {
+    try? mismatched.wait()
+    throw error
+  }
   try mismatched.wait()
 }

@@ -97,16 +97,15 @@ private final class NotingEngine: CollectiveEngine, @unchecked Sendable {
     let kinds: [Collective.Kind] =
       isGradients ? [.allReduceFloat, .allReduceDouble] : [.allReduceDouble, .allReduceFloat]
     let expected = CommunicationError.collectiveFailed(operation: "operation 7", reason: "asked for")
-    let failed = lanes.start(Self.collective(kinds[0], 7))
+    let other = lanes[isGradients ? .statistics : .gradients]
+    let failed = lanes[failing].submit(Self.collective(kinds[0], 7))
     // Done before the fault: that stays so.
-    let before = lanes[isGradients ? .statistics : .gradients].submit(Self.collective(kinds[1]))
-    try lanes[isGradients ? .statistics : .gradients].wait(for: before)
+    let before = other.submit(Self.collective(kinds[1]))
+    try other.wait(for: before)
     held.letGo.signal()
-    #expect(throws: expected) { try failed.wait() }
+    #expect(throws: expected) { try lanes[failing].wait(for: failed) }
     #expect(throws: expected) { try lanes.perform(Self.collective(kinds[1])) }
-    #expect(throws: Never.self) {
-      try lanes[isGradients ? .statistics : .gradients].wait(for: before)
-    }
+    #expect(throws: Never.self) { try other.wait(for: before) }
     lanes.stop()
     #expect(noting.kinds.withLock { $0 } == [kinds[1]])
   }

@@ -222,17 +222,38 @@ private struct TestFailure: Error, Equatable {
           return [statistics[0], Double(gradients[0])]
         }
         let pending = communicator.startAllReduce(gradients, .sum)
-        do {
-          let statistics = try communicator.allReduce([1], .sum)
-          try pending.wait()
-          return [statistics[0], Double(gradients[0])]
-        } catch {
-          try? pending.wait()
-          throw error
-        }
+        let statistics = Result { try communicator.allReduce([1], .sum) }
+        try pending.wait()
+        return try [statistics.get()[0], Double(gradients[0])]
       }
     }
     #expect(results == [[2, 3], [2, 3]])
+  }
+
+  @Test(arguments: 2...4)
+  func ranksThatWaitInDifferentLanesAreAnErrorOnAllRanks(ranks: Int) throws {
+    // Behind background work in the other lane, which all reach.
+    let errors = try InProcessGroup.run(size: ranks) { communicator -> CommunicationError? in
+      var floats: [Float] = [1]
+      return floats.withUnsafeMutableBufferPointer {
+        let background = communicator.startAllReduce($0, .sum)
+        var found: CommunicationError?
+        do throws(CommunicationError) {
+          if communicator.rank == 0 {
+            try communicator.barrier()
+          } else {
+            _ = try communicator.allReduce([1], .sum)
+          }
+        } catch { found = error }
+        try? background.wait()
+        return found
+      }
+    }
+    for error in errors {
+      #expect(error?.exitCode == 70)
+      let message = error?.description ?? "no error"
+      #expect(message.contains("rank 0 calls barrier, rank 1 calls allReduce(sum) of 1 Double"), "\(message)")
+    }
   }
 
   @Test(arguments: Lane.allCases)
