@@ -15,8 +15,8 @@ final class ThreadGroup: Sendable {
   /// What the other processes see of this one's shards.
   let phases: ShardPhases?
   private let mutex = PthreadMutex()
-  /// Guarded by `mutex`.
-  private nonisolated(unsafe) var members: [Member]
+  /// By number of the thread.
+  private let members: [Member]
   /// By `Lane.rawValue`.
   private nonisolated(unsafe) var meetings: [Meeting] = []
 
@@ -29,7 +29,7 @@ final class ThreadGroup: Sendable {
     outer = nil
     permits = nil
     phases = nil
-    members = Array(repeating: Member(), count: size)
+    members = (0..<size).map { _ in Member() }
     meetings = Lane.allCases.map { _ in Meeting(of: self) }
   }
 
@@ -42,7 +42,7 @@ final class ThreadGroup: Sendable {
     isOfShards = true
     processCount = outer?.size ?? 1
     firstRank = (outer?.rank ?? 0) * size
-    members = Array(repeating: Member(), count: size)
+    members = (0..<size).map { _ in Member() }
     meetings = Lane.allCases.map { _ in Meeting(of: self) }
   }
 
@@ -71,30 +71,40 @@ final class ThreadGroup: Sendable {
   /// Ranks that meet in different operations of one lane find that out there. Here it is found that they are in different lanes, each
   /// waiting for the others, and nothing is under way that could end it. Called whenever the last reason to hope may have gone.
   func failIfNobodyGoesOn() {
-    let waiting: [(rank: Int, what: Collective)]? = mutex.withLock {
-      var waiting: [(rank: Int, what: Collective)] = []
-      for (index, member) in members.enumerated() {
-        if member.hasEnded { continue }
-        guard let lanes = member.lanes, let (awaited, ticket) = member.awaited,
-          !lanes[awaited].hasDone(ticket),
-          let what = self[awaited].unmet(index)
-        else { return nil }
-        for lane in Lane.allCases where !lanes[lane].isIdle && self[lane].unmet(index) == nil { return nil }
-        waiting.append((firstRank + index, what))
+    let waiting: (first: Waiting, other: Waiting)? = mutex.withLock {
+      var (first, other): (Waiting?, Waiting?) = (nil, nil)
+      for index in members.indices where !members[index].hasEnded {
+        guard let what = unmet(index) else { return nil }
+        let waiting = Waiting(rank: firstRank + index, what: what)
+        if first == nil { first = waiting }
+        if other == nil && what.lane != first!.what.lane { other = waiting }
       }
-      return waiting
+      guard let first, let other else { return nil }
+      return (first, other)
     }
-    guard let waiting, let first = waiting.first,
-      let other = waiting.first(where: { $0.what.lane != first.what.lane })
-    else { return }
+    guard let (first, other) = waiting else { return }
     fail(
       .mismatchedCollectives(
         detail: "rank \(first.rank) calls \(first.what), rank \(other.rank) calls \(other.what)"))
   }
+
+  /// What the rank waits for others to want, if it sleeps for that and its lanes have nothing else to do; else nil.
+  private func unmet(_ index: Int) -> Collective? {
+    guard let lanes = members[index].lanes, let (lane, ticket) = members[index].awaited,
+      !lanes[lane].hasDone(ticket), let what = self[lane].unmet(index)
+    else { return nil }
+    let other: Lane = lane == .gradients ? .statistics : .gradients
+    return lanes[other].isIdle || self[other].unmet(index) != nil ? what : nil
+  }
 }
 
-/// What a group knows of one of its ranks.
-private struct Member {
+private struct Waiting {
+  let rank: Int
+  let what: Collective
+}
+
+/// What a group knows of one of its ranks. Safe to share: guarded by the mutex of the group.
+private final class Member: @unchecked Sendable {
   /// Nil before it has begun.
   weak var lanes: CommunicationLanes?
   var hasEnded = false
