@@ -31,7 +31,7 @@
     }
 
     /// Replaces `values` by the sum over ranks. Returns MPI's status.
-    func sum(_ values: UnsafeMutablePointer<Float>, count: Int, _ heartbeat: Heartbeat) -> Int32 {
+    func sum(_ values: UnsafeMutablePointer<Float>, count: Int, _ heartbeat: LaneHeartbeat) -> Int32 {
       for start in stride(from: 0, to: count, by: Self.chunk) {
         let length = min(Self.chunk, count - start)
         // The last slices may reach beyond the end; what lies there is summed and thrown away.

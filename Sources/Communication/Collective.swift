@@ -38,6 +38,9 @@ struct Collective {
 
   init(_ kind: Kind) { self.kind = kind }
 
+  /// The queue that it waits in.
+  var lane: Lane { kind == .allReduceDouble ? .statistics : .gradients }
+
   /// Kind, operation and bucket in one number, for other processes to read.
   var code: UInt64 {
     UInt64(kind.rawValue) | UInt64(operation.rawValue) << 8 | UInt64(bucket) << 16

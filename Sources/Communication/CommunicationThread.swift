@@ -1,10 +1,10 @@
 import Synchronization
 
-/// The one thread that speaks to MPI: carries out operations in the order in which they were asked for.
+/// The thread of a lane: carries out operations in the order in which they were asked for.
 ///
 /// Work lies in a ring of fixed size; asking for an operation allocates nothing, and blocks when the ring is
-/// full. Operations are numbered from 1; the number is the ticket to wait for. The first error sticks: it is
-/// reported by the operation that failed and by every later one, none of which is tried.
+/// full. Operations are numbered from 1; the number is the ticket to wait for. The first error of any lane sticks:
+/// it is reported by the operation that failed and by every later one, none of which is tried.
 ///
 /// Safe to share: the ring and `stopped` are written under `mutex`; a slot is read by the thread between the
 /// publication of its ticket in `submitted` and that in `completed`, and reused only afterwards.
@@ -15,16 +15,18 @@ final class CommunicationThread: @unchecked Sendable {
 
   /// Told of every collective that begins and ends.
   let heartbeat: Heartbeat
+  private let beat: LaneHeartbeat
+  private let fault: LaneFault
   private let engine: any CollectiveEngine
   private let spins: Bool
-  private let permits: Permits?
+  private let observer: (any WaitObserver)?
   private let mutex = PthreadMutex()
   private let workArrived = PthreadCondition()
   private let workDone = PthreadCondition()
   private let ring = UnsafeMutablePointer<Collective>.allocate(capacity: Int(ringCapacity))
   private let submitted = Atomic<UInt64>(0)
   private let completed = Atomic<UInt64>(0)
-  /// The first operation that failed, and why. `failure` is written once, before `failedTicket` is published, and
+  /// The first operation of this lane that failed or was not tried, and why. `failure` is written once, before `failedTicket` is published, and
   /// read by others only where they see that.
   private let failedTicket = Atomic<UInt64>(.max)
   private var failure: CommunicationError?
@@ -32,15 +34,17 @@ final class CommunicationThread: @unchecked Sendable {
   private var thread: PthreadHandle?
 
   /// Starts the thread. `spins`: whether waiting may begin with some microseconds of polling, which is right
-  /// only when this rank has a core to spare. `permits`: what those who ask hold while they compute, and give away while
-  /// they wait.
+  /// only when this rank has a core to spare. `observer`: told of what is waited for. `fault`: the same for all lanes of a rank.
   init(
-    engine: any CollectiveEngine, spins: Bool, heartbeat: Heartbeat = Heartbeat(), permits: Permits? = nil
+    _ lane: Lane = .gradients, engine: any CollectiveEngine, spins: Bool, heartbeat: Heartbeat = Heartbeat(),
+    fault: LaneFault? = nil, observer: (any WaitObserver)? = nil
   ) {
     self.heartbeat = heartbeat
+    beat = LaneHeartbeat(heartbeat: heartbeat, lane: lane)
+    self.fault = fault ?? LaneFault(heartbeat)
     self.engine = engine
     self.spins = spins
-    self.permits = permits
+    self.observer = observer
     ring.initialize(repeating: Collective(.barrier), count: Int(Self.ringCapacity))
     thread = PthreadHandle(blockingSignals: true) { [self] in run() }
   }
@@ -49,6 +53,12 @@ final class CommunicationThread: @unchecked Sendable {
 
   /// Number of operations asked for so far.
   var operationCount: UInt64 { submitted.load(ordering: .relaxed) }
+
+  /// Whether that operation is done.
+  func hasDone(_ ticket: UInt64) -> Bool { completed.load(ordering: .acquiring) >= ticket }
+
+  /// Whether nothing that was asked for is left to do.
+  var isIdle: Bool { completed.load(ordering: .acquiring) == submitted.load(ordering: .acquiring) }
 
   /// Appends an operation and returns its ticket. Blocks while the ring is full.
   func submit(_ collective: Collective) -> UInt64 {
@@ -86,13 +96,13 @@ final class CommunicationThread: @unchecked Sendable {
     if failedTicket.load(ordering: .acquiring) <= ticket { throw failure! }
   }
 
-  /// Sleeps until that operation is done; another may compute meanwhile.
+  /// Sleeps until that operation is done.
   private func sleep(until ticket: UInt64) {
-    permits?.release()
+    observer?.waits(for: ticket, of: beat.lane)
     mutex.lock()
     while completed.load(ordering: .relaxed) < ticket { workDone.wait(mutex) }
     mutex.unlock()
-    permits?.acquire()
+    observer?.goesOn()
   }
 
   /// Submits and waits.
@@ -116,14 +126,9 @@ final class CommunicationThread: @unchecked Sendable {
         mutex.unlock()
       }
       let collective = ring[Int(ticket % Self.ringCapacity)]
-      var error: CommunicationError?
-      if failure == nil {
-        heartbeat.arrive(ticket, collective)
-        defer { heartbeat.leave() }
-        do throws(CommunicationError) { try engine.perform(collective) } catch let thrown { error = thrown }
-      }
+      let error = fault.error ?? perform(collective, ticket)
       mutex.lock()
-      if let error {
+      if let error, failure == nil {
         failure = error
         failedTicket.store(ticket, ordering: .releasing)
       }
@@ -131,7 +136,22 @@ final class CommunicationThread: @unchecked Sendable {
       workDone.broadcast()
       mutex.unlock()
       if collective.kind == .stop { return }
+      observer?.isDone()
       ticket += 1
+    }
+  }
+
+  /// Returns why it failed.
+  private func perform(_ collective: Collective, _ ticket: UInt64) -> CommunicationError? {
+    beat.arrive(ticket, collective)
+    do throws(CommunicationError) {
+      try engine.perform(collective)
+      beat.leave()
+      return nil
+    } catch {
+      beat.leave()
+      fault.record(error)
+      return error
     }
   }
 

@@ -10,8 +10,8 @@ public enum ReductionOperation: UInt8, Sendable {
 /// The ranks that train together. It knows no tensors: spans of floats, bytes.
 ///
 /// Operations are named after MPI's. All ranks must call the same operations in the same order with the same
-/// counts. Every operation is carried out in the order of the calls by one thread, so a `start…` lets the caller go
-/// on computing. Results are bitwise identical on all ranks.
+/// counts. Operations of one `Lane` are carried out in the order of the calls by a thread, so a `start…` lets the caller go
+/// on computing; reductions of doubles have a lane of their own. Results are bitwise identical on all ranks.
 public protocol Communicator: AnyObject, Sendable {
   /// This process's number, 0..<size. Rank 0 speaks and writes.
   var rank: Int { get }
@@ -23,9 +23,9 @@ public protocol Communicator: AnyObject, Sendable {
   var localRank: Int { get }
   /// Number of ranks on this host.
   var localSize: Int { get }
-  /// Number of collective operations this rank has asked for: equal on all ranks at the same place of the
+  /// Number of collective operations this rank has asked for in a lane: equal on all ranks at the same place of the
   /// program (see `StepGuard`).
-  var operationCount: UInt64 { get }
+  func operationCount(of lane: Lane) -> UInt64
   /// What this rank is doing, for those who wait for it.
   var heartbeat: Heartbeat { get }
 

@@ -33,9 +33,8 @@ public enum Communicators {
         reason: "srun started \(launch.size ?? 0) tasks without PMIx; start them with `srun --mpi=pmix`")
     case .mpirun, .srun, .pmix, .pmi:
       #if WITH_MPI
-        // Threads that compute share the cores with the one that communicates; a thread that waits for a message
-        // by polling must let them run. What the user or the launcher has set stands.
-        setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0)
+        // What the user or the launcher has set stands.
+        for (name, value) in MPIParameters.defaults { setenv("OMPI_MCA_" + name, value, 0) }
         return try MPICommunicator(
           launch: launch,
           spins: ProcessorAffinity.hasSpareCore(localSize: launch.localSize ?? launch.size ?? .max),

@@ -95,7 +95,7 @@ public final class GradientExchange {
     opensWindows = false
   }
 
-  /// Several ranks, whose operations `thread` carries out. `windowRefusal`: why they cannot share memory; nil if they
+  /// Several ranks, whose operations with gradients `thread` carries out. `windowRefusal`: why they cannot share memory; nil if they
   /// may be able to.
   init(
     _ thread: CommunicationThread, _ path: ReductionPath, _ precision: ExchangePrecision,

@@ -1,8 +1,8 @@
 import Glibc
 import Synchronization
 
-/// What a rank is doing, as the others of its node can see: written in passing by the thread that trains and by the one
-/// that communicates, read by the watchdogs of the ranks that wait.
+/// What a rank is doing, as the others of its node can see: written in passing by the thread that trains and by those
+/// that communicate (`LaneHeartbeat`), read by the watchdogs of the ranks that wait.
 ///
 /// Writing costs a few stores and, at a change of phase or at a collective, a look at the clock.
 ///
@@ -48,7 +48,12 @@ public final class Heartbeat: @unchecked Sendable {
   }
 
   private enum Word: Int, CaseIterable {
-    case rank, process, tick, phase, step, phaseBegan, arrived, isWaiting, progress, operation, count
+    case rank, process, tick, phase, step, phaseBegan
+  }
+
+  /// Of each lane; they follow the others.
+  enum LaneWord: Int, CaseIterable {
+    case arrived, isWaiting, progress, operation, count
   }
 
   /// Bytes of one rank's words: no two ranks write into one cache line.
@@ -102,40 +107,6 @@ public final class Heartbeat: @unchecked Sendable {
     timeline?.enter(phase, step: step, at: now)
   }
 
-  // MARK: the thread that communicates
-
-  /// This rank has come to the collective with this ticket, and may wait in it for others.
-  func arrive(_ ticket: UInt64, _ collective: Collective) {
-    let now = monotonicNanoseconds()
-    store(.operation, collective.code)
-    store(.count, UInt64(collective.count))
-    store(.progress, now)
-    store(.isWaiting, 1)
-    store(.arrived, ticket)
-    timeline?.arrive(collective, ticket, at: now)
-  }
-
-  /// A piece of the collective is done: what takes long is not stuck.
-  func progress() { store(.progress, monotonicNanoseconds()) }
-
-  /// The collective is done on this rank.
-  func leave() {
-    let now = monotonicNanoseconds()
-    store(.progress, now)
-    store(.isWaiting, 0)
-    timeline?.leave(at: now)
-  }
-
-  /// Carries out a part of the collective that a timeline shows.
-  func part<Result, Failure: Error>(
-    _ part: CollectivePart, _ body: () throws(Failure) -> Result
-  ) throws(Failure) -> Result {
-    guard let timeline else { return try body() }
-    let begin = monotonicNanoseconds()
-    defer { timeline.part(part, begin: begin) }
-    return try body()
-  }
-
   // MARK: the watchdog
 
   /// This process runs.
@@ -149,13 +120,17 @@ public final class Heartbeat: @unchecked Sendable {
 
   private static func status(in words: UnsafeMutablePointer<Atomic<UInt64>>) -> RankStatus {
     func load(_ word: Word) -> UInt64 { words[word.rawValue].load(ordering: .acquiring) }
-    func seconds(_ word: Word) -> Double { Double(load(word)) * 1e-9 }
+    func seconds(_ nanoseconds: UInt64) -> Double { Double(nanoseconds) * 1e-9 }
+    func status(_ lane: Lane) -> LaneStatus {
+      func load(_ word: LaneWord) -> UInt64 { words[index(of: word, lane)].load(ordering: .acquiring) }
+      return LaneStatus(
+        arrived: load(.arrived), isWaiting: load(.isWaiting) == 1, progress: seconds(load(.progress)),
+        collective: Collective(code: load(.operation), count: Int(load(.count))))
+    }
     return RankStatus(
-      rank: Int(load(.rank)), process: Int32(truncatingIfNeeded: load(.process)), tick: seconds(.tick),
+      rank: Int(load(.rank)), process: Int32(truncatingIfNeeded: load(.process)), tick: seconds(load(.tick)),
       phase: Phase(rawValue: load(.phase)) ?? .starting, step: Int(load(.step)),
-      phaseBegan: seconds(.phaseBegan), arrived: load(.arrived), isWaiting: load(.isWaiting) == 1,
-      progress: seconds(.progress),
-      collective: Collective(code: load(.operation), count: Int(load(.count))))
+      phaseBegan: seconds(load(.phaseBegan)), gradients: status(.gradients), statistics: status(.statistics))
   }
 
   private static func words(in memory: UnsafeMutableRawPointer) -> UnsafeMutablePointer<Atomic<UInt64>> {
@@ -164,6 +139,15 @@ public final class Heartbeat: @unchecked Sendable {
 
   private func store(_ word: Word, _ value: UInt64) {
     words[word.rawValue].store(value, ordering: .releasing)
+  }
+
+  private static func index(of word: LaneWord, _ lane: Lane) -> Int {
+    Word.allCases.count + lane.rawValue * LaneWord.allCases.count + word.rawValue
+  }
+
+  /// By the thread of that lane.
+  func store(_ word: LaneWord, _ lane: Lane, _ value: UInt64) {
+    words[Self.index(of: word, lane)].store(value, ordering: .releasing)
   }
 }
 
@@ -177,6 +161,19 @@ struct RankStatus {
   var phase = Heartbeat.Phase.starting
   var step = 0
   var phaseBegan = 0.0
+  var gradients = LaneStatus()
+  var statistics = LaneStatus()
+
+  subscript(lane: Lane) -> LaneStatus { lane == .statistics ? statistics : gradients }
+
+  /// Whether any lane is in a collective.
+  var isWaiting: Bool { gradients.isWaiting || statistics.isWaiting }
+  /// When the last piece of any lane's collectives was done.
+  var progress: Double { max(gradients.progress, statistics.progress) }
+}
+
+/// What one lane of a rank is at.
+struct LaneStatus {
   /// Ticket of the last collective that it came to.
   var arrived: UInt64 = 0
   /// Whether it has not left that collective.

@@ -13,25 +13,25 @@ public enum InProcessGroup {
     size: Int, _ body: @escaping @Sendable (any Communicator) throws -> Result
   ) throws -> [Result] {
     precondition(size > 0, "InProcessGroup of \(size) ranks")
-    return try run(Meeting(size: size), body)
+    return try run(ThreadGroup(size: size), body)
   }
 
-  /// The same for those who meet in `meeting`.
+  /// The same for the ranks of `group`.
   static func run<Result: Sendable>(
-    _ meeting: Meeting, _ body: @escaping @Sendable (any Communicator) throws -> Result
+    _ group: ThreadGroup, _ body: @escaping @Sendable (any Communicator) throws -> Result
   ) throws -> [Result] {
-    let outcomes = Outcomes<Result>(size: meeting.size)
-    let threads = (0..<meeting.size).map { index in
+    let outcomes = Outcomes<Result>(size: group.size)
+    let threads = (0..<group.size).map { index in
       PthreadHandle(blockingSignals: false) {
-        meeting.permits?.acquire()
-        defer { meeting.permits?.release() }
-        let communicator = ThreadRank(index: index, meeting: meeting)
+        group.permits?.acquire()
+        defer { group.permits?.release() }
+        let communicator = ThreadRank(index: index, group: group)
         do {
           outcomes.succeed(index, try body(communicator))
         } catch {
           // Recorded before the others are released, so that the cause comes before its consequences.
           outcomes.fail(error)
-          meeting.fail(.peerFailed(rank: communicator.rank, reason: "\(error)"))
+          group.fail(.peerFailed(rank: communicator.rank, reason: "\(error)"))
         }
         communicator.finalize()
       }

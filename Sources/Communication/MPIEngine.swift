@@ -2,7 +2,7 @@
   import CMPI
   import Glibc
 
-  /// MPI as the communication thread sees it; every function but `abort` runs on that thread.
+  /// MPI as the lane of gradients sees it, from its start to its end; every function but `abort` runs on that lane's thread.
   final class MPIEngine: CollectiveEngine, @unchecked Sendable {
     // Written by `start`; read by other threads only after they have waited for it.
     private(set) var rank = 0
@@ -12,37 +12,35 @@
     private(set) var topology = NodeTopology()
     private var threadLevel: Int32 = 0
     private var communicator = cmpi_comm_null()
-    private var floatOperations = Operations()
-    private var doubleOperations = Operations()
+    /// All-reduces of this lane.
+    private var reductions: MPIReductions?
+    /// The other lane's engine; nil if this MPI lets only one thread call it.
+    private(set) var statistics: MPIStatisticsEngine?
     /// Ranks of one node at most, whatever the host; tests make several nodes of one host.
     private let nodeLimit: Int
     private var windows: [NodeWindow] = []
     /// Among all ranks, and among the first ranks of the nodes; made when first needed.
     private var rankBFloat16: BFloat16AllReduce?
     private var leaderBFloat16: BFloat16AllReduce?
-    private var rankTree: TreeAllReduce?
 
     /// The host of every rank of the world.
     private(set) var hosts: [String] = []
     /// Where the ranks of this node see each other; nil if they cannot.
     private(set) var board: StatusBoard?
-    private let heartbeat: Heartbeat
+    private let heartbeat: LaneHeartbeat
 
     init(nodeLimit: Int, heartbeat: Heartbeat) {
       self.nodeLimit = nodeLimit
-      self.heartbeat = heartbeat
+      self.heartbeat = LaneHeartbeat(heartbeat: heartbeat, lane: .gradients)
     }
 
-    /// Bytes of one MPI_Allreduce. Cuts depend on the count alone, so results do not depend on timing.
-    private static let reductionChunkBytes = 4 << 20
     /// Bytes of one MPI_Bcast, whose count is an Int32.
     private static let broadcastChunkBytes = 64 << 20
 
     func perform(_ collective: Collective) throws(CommunicationError) {
       switch collective.kind {
       case .start: try start()
-      case .allReduceFloat: try allReduce(collective, Float.self, cmpi_float(), floatOperations)
-      case .allReduceDouble: try allReduce(collective, Double.self, cmpi_double(), doubleOperations)
+      case .allReduceFloat, .allReduceDouble: try reductions!.perform(collective)
       case .sumBFloat16:
         let sum = rankBFloat16 ?? BFloat16AllReduce(communicator, size: size)
         rankBFloat16 = sum
@@ -69,14 +67,14 @@
 
     /// Ends all ranks; from any thread.
     func abort(code: Int32) -> Never {
-      // Only MPI_THREAD_MULTIPLE lets another thread call MPI while the communication thread is blocked in it.
+      // Only MPI_THREAD_MULTIPLE lets another thread call MPI while a lane is blocked in it.
       // With less, the launcher notices a process that ends without MPI_Finalize.
       if threadLevel == Int32(MPI_THREAD_MULTIPLE) { MPI_Abort(cmpi_comm_world(), code) }
       _exit(code)
     }
 
     private func start() throws(CommunicationError) {
-      // FUNNELED is enough for the operations; MULTIPLE is for `abort`.
+      // FUNNELED is enough for one lane; MULTIPLE is for the second and for `abort`.
       var provided: Int32 = 0
       try checkStart(MPI_Init_thread(nil, nil, Int32(MPI_THREAD_MULTIPLE), &provided), "MPI_Init_thread")
       guard provided >= Int32(MPI_THREAD_FUNNELED) else {
@@ -88,40 +86,35 @@
       try checkStart(MPI_Comm_set_errhandler(cmpi_comm_world(), cmpi_errors_return()), "set_errhandler")
       try checkStart(MPI_Comm_dup(cmpi_comm_world(), &communicator), "MPI_Comm_dup")
       try checkStart(MPI_Comm_set_errhandler(communicator, cmpi_errors_return()), "set_errhandler")
-      (rank, size) = try rankAndSize(of: communicator)
+      (rank, size) = try MPIReductions.rankAndSize(of: communicator)
 
       var host = cmpi_comm_null()
       try checkStart(
         MPI_Comm_split_type(communicator, Int32(MPI_COMM_TYPE_SHARED), 0, cmpi_info_null(), &host),
         "MPI_Comm_split_type")
-      (localRank, localSize) = try rankAndSize(of: host)
+      (localRank, localSize) = try MPIReductions.rankAndSize(of: host)
       try findNodes(host)
       try checkStart(MPI_Comm_free(&host), "MPI_Comm_free")
       hosts = try hostNames()
-      board = try StatusBoard.open(topology, worldRank: rank, heartbeat) {
+      board = try StatusBoard.open(topology, worldRank: rank, heartbeat.heartbeat) {
         (status, function) throws(CommunicationError) in try checkStart(status, function)
       }
 
-      floatOperations = try Operations(
-        minimum: makeOperation { input, result, count, _ in
-          combine(.minimum, Float.self, input, result, count)
-        },
-        maximum: makeOperation { input, result, count, _ in
-          combine(.maximum, Float.self, input, result, count)
-        },
-        logSumExp: makeOperation { input, result, count, _ in
-          combine(.logSumExp, Float.self, input, result, count)
-        })
-      doubleOperations = try Operations(
-        minimum: makeOperation { input, result, count, _ in
-          combine(.minimum, Double.self, input, result, count)
-        },
-        maximum: makeOperation { input, result, count, _ in
-          combine(.maximum, Double.self, input, result, count)
-        },
-        logSumExp: makeOperation { input, result, count, _ in
-          combine(.logSumExp, Double.self, input, result, count)
-        })
+      reductions = try MPIReductions(communicator, heartbeat)
+      try openStatistics()
+    }
+
+    /// A second lane if all ranks can have one.
+    private func openStatistics() throws(CommunicationError) {
+      var level = threadLevel
+      try checkStart(
+        MPI_Allreduce(cmpi_in_place(), &level, 1, cmpi_int32(), cmpi_minimum(), communicator), "MPI_Allreduce"
+      )
+      guard level == Int32(MPI_THREAD_MULTIPLE) else { return }
+      var duplicate = cmpi_comm_null()
+      try checkStart(MPI_Comm_dup(communicator, &duplicate), "MPI_Comm_dup")
+      try checkStart(MPI_Comm_set_errhandler(duplicate, cmpi_errors_return()), "set_errhandler")
+      statistics = try MPIStatisticsEngine(duplicate, heartbeat.heartbeat)
     }
 
     /// Splits the world into nodes whose ranks share memory, and their first ranks.
@@ -129,7 +122,7 @@
       try checkStart(
         MPI_Comm_split(host, Int32(localRank / nodeLimit), 0, &topology.node), "MPI_Comm_split")
       try checkStart(MPI_Comm_set_errhandler(topology.node, cmpi_errors_return()), "set_errhandler")
-      (topology.nodeRank, topology.nodeSize) = try rankAndSize(of: topology.node)
+      (topology.nodeRank, topology.nodeSize) = try MPIReductions.rankAndSize(of: topology.node)
       let isLeader = topology.nodeRank == 0
       try checkStart(
         MPI_Comm_split(communicator, isLeader ? 0 : cmpi_undefined(), 0, &topology.leaders), "MPI_Comm_split")
@@ -160,48 +153,6 @@
         "MPI_Allgather")
       return (0..<size).map { rank in
         String(decoding: all[(rank * bytes)...].prefix(bytes).prefix { $0 != 0 }, as: UTF8.self)
-      }
-    }
-
-    private func rankAndSize(of communicator: MPI_Comm?) throws(CommunicationError) -> (Int, Int) {
-      var rank: Int32 = 0
-      var size: Int32 = 0
-      try checkStart(MPI_Comm_rank(communicator, &rank), "MPI_Comm_rank")
-      try checkStart(MPI_Comm_size(communicator, &size), "MPI_Comm_size")
-      return (Int(rank), Int(size))
-    }
-
-    private func makeOperation(
-      _ function:
-        @escaping @convention(c) (
-          UnsafeMutableRawPointer?, UnsafeMutableRawPointer?, UnsafeMutablePointer<Int32>?,
-          UnsafeMutablePointer<MPI_Datatype?>?
-        ) -> Void
-    ) throws(CommunicationError) -> MPI_Op? {
-      var operation: MPI_Op?
-      try checkStart(MPI_Op_create(function, 1, &operation), "MPI_Op_create")
-      return operation
-    }
-
-    private func allReduce<Element: ReducibleElement>(
-      _ collective: Collective, _: Element.Type, _ type: MPI_Datatype?, _ operations: Operations
-    ) throws(CommunicationError) {
-      if collective.order == .tree {
-        let tree = rankTree ?? TreeAllReduce(communicator, rank: rank, size: size)
-        rankTree = tree
-        let values = collective.buffer!.assumingMemoryBound(to: Element.self)
-        return try check(
-          tree.reduce(values, count: collective.count, collective.operation, heartbeat), collective)
-      }
-      let operation = operations[collective.operation]
-      let chunk = Self.reductionChunkBytes / MemoryLayout<Element>.stride
-      for start in stride(from: 0, to: collective.count, by: chunk) {
-        try check(
-          MPI_Allreduce(
-            cmpi_in_place(), collective.buffer! + start * MemoryLayout<Element>.stride,
-            Int32(min(chunk, collective.count - start)), type, operation, communicator),
-          collective)
-        heartbeat.progress()
       }
     }
 
@@ -251,7 +202,7 @@
         leaderBFloat16 = sum
         return try check(sum.sum(values, count: count, heartbeat), collective)
       }
-      let chunk = Self.reductionChunkBytes / MemoryLayout<Float>.stride
+      let chunk = MPIReductions.chunkBytes / MemoryLayout<Float>.stride
       for start in stride(from: 0, to: count, by: chunk) {
         try check(
           MPI_Allreduce(
@@ -274,9 +225,7 @@
     }
 
     private func stop(_ collective: Collective) throws(CommunicationError) {
-      for operations in [floatOperations, doubleOperations] {
-        for var operation in operations.created { try check(MPI_Op_free(&operation), collective) }
-      }
+      try reductions!.close(collective)
       for window in windows { try check(window.close(), collective) }
       if topology.nodeRank == 0 { try check(MPI_Comm_free(&topology.leaders), collective) }
       try check(MPI_Comm_free(&topology.node), collective)
@@ -285,51 +234,11 @@
     }
 
     private func check(_ status: Int32, _ collective: Collective) throws(CommunicationError) {
-      guard status != MPI_SUCCESS else { return }
-      throw .collectiveFailed(operation: "\(collective) on rank \(rank)", reason: errorText(status))
+      try MPIFailure.check(status, collective, rank: rank)
     }
 
     private func checkStart(_ status: Int32, _ function: String) throws(CommunicationError) {
-      guard status != MPI_SUCCESS else { return }
-      throw .unavailable(reason: "\(function): \(errorText(status))")
+      try MPIFailure.checkStart(status, function)
     }
-
-    private func errorText(_ status: Int32) -> String {
-      var length: Int32 = 0
-      let text = [CChar](unsafeUninitializedCapacity: Int(MPI_MAX_ERROR_STRING)) { buffer, count in
-        MPI_Error_string(status, buffer.baseAddress, &length)
-        count = Int(length)
-      }
-      return String(decoding: text.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    }
-  }
-
-  /// MPI's operations for one element type. MPI_MIN and MPI_MAX lose or keep a NaN depending on the order of the
-  /// operands, which differs between ranks; ours are those of the in-process group.
-  private struct Operations {
-    var minimum: MPI_Op?
-    var maximum: MPI_Op?
-    var logSumExp: MPI_Op?
-
-    var created: [MPI_Op?] { [minimum, maximum, logSumExp] }
-
-    subscript(operation: ReductionOperation) -> MPI_Op? {
-      switch operation {
-      case .sum: cmpi_sum()
-      case .minimum: minimum
-      case .maximum: maximum
-      case .logSumExp: logSumExp
-      }
-    }
-  }
-
-  /// An MPI_User_function: result[i] = operation(result[i], input[i]).
-  private func combine<Element: ReducibleElement>(
-    _ operation: ReductionOperation, _: Element.Type, _ input: UnsafeMutableRawPointer?,
-    _ result: UnsafeMutableRawPointer?, _ count: UnsafeMutablePointer<Int32>?
-  ) {
-    operation.combine(
-      into: result!.assumingMemoryBound(to: Element.self), input!.assumingMemoryBound(to: Element.self),
-      count: Int(count!.pointee))
   }
 #endif

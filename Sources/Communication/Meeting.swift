@@ -1,26 +1,12 @@
 import CKernels
 
-/// Where the communication threads of ranks that are threads meet. The last to arrive does the work for all; the others
+/// Where the threads of one lane meet of ranks that are threads. The last to arrive does the work for all; the others
 /// sleep meanwhile, so their buffers are its own to use.
 ///
-/// Shards meet here within their process, and then, by the one who does the work, through `outer`. All their reductions
+/// Shards meet here within their process, and then, by the one who does the work, through the group's `outer`. All their reductions
 /// take the order of `ReductionTree`; those of an `InProcessGroup` take that of ranks.
 final class Meeting: @unchecked Sendable {
-  /// Threads that meet.
-  let size: Int
-  /// Ranks of other processes lie before this.
-  let firstRank: Int
-  /// Processes whose threads belong together.
-  let processCount: Int
-  /// Whether ranks are shards.
-  let isOfShards: Bool
-  /// The processes; nil if there is but one.
-  let outer: (any QueuedCommunicator)?
-  /// Who may compute; nil: all.
-  let permits: Permits?
-  /// What the other processes see of this one's shards.
-  let phases: ShardPhases?
-
+  private unowned let group: ThreadGroup
   private let mutex = PthreadMutex()
   private let changed = PthreadCondition()
   /// Guarded by `mutex`, like everything below: what each arrived thread wants; nil if it has not arrived.
@@ -28,59 +14,71 @@ final class Meeting: @unchecked Sendable {
   private var ended: [Int] = []
   private var generation: UInt64 = 0
   private var failure: CommunicationError?
+  /// The last to arrive is at work.
+  private var isMeeting = false
+  /// Touched by who is at work.
   private var windows: [ShardWindow] = []
 
-  /// Of an `InProcessGroup`.
-  init(size: Int) {
-    self.size = size
-    firstRank = 0
-    processCount = 1
-    isOfShards = false
-    outer = nil
-    permits = nil
-    phases = nil
-    wanted = Array(repeating: nil, count: size)
-  }
-
-  /// Of the shards of one process.
-  init(size: Int, outer: (any QueuedCommunicator)?, permits: Permits) {
-    self.size = size
-    self.outer = outer
-    self.permits = permits
-    phases = outer.map { ShardPhases(count: size, of: $0.heartbeat) }
-    isOfShards = true
-    processCount = outer?.size ?? 1
-    firstRank = (outer?.rank ?? 0) * size
-    wanted = Array(repeating: nil, count: size)
+  /// Of the group's threads of one lane.
+  init(of group: ThreadGroup) {
+    self.group = group
+    wanted = Array(repeating: nil, count: group.size)
   }
 
   func join(index: Int, _ collective: Collective) throws(CommunicationError) {
+    do throws(CommunicationError) {
+      switch try arrive(index, collective) {
+      case .last(let all): try meet(all)
+      case .waits(let generation):
+        group.failIfNobodyGoesOn()
+        try wait(generation)
+      }
+    } catch {
+      group.fail(error)
+      throw error
+    }
+  }
+
+  private enum Arrival {
+    /// What all want.
+    case last([Collective])
+    /// Until this is no longer the generation.
+    case waits(UInt64)
+  }
+
+  private func arrive(_ index: Int, _ collective: Collective) throws(CommunicationError) -> Arrival {
     try mutex.withLock { () throws(CommunicationError) in
       if let failure { throw failure }
       wanted[index] = collective
       checkNobodyWaitsForTheEnded()
-      if failure == nil, wanted.allSatisfy({ $0 != nil }) {
-        try meet(wanted.map { $0! })
-        for index in 0..<size { wanted[index] = nil }
-        generation += 1
-        changed.broadcast()
-        return
-      }
-      let current = generation
-      while generation == current, failure == nil { changed.wait(mutex) }
+      guard failure == nil, wanted.allSatisfy({ $0 != nil }) else { return .waits(generation) }
+      isMeeting = true
+      return .last(wanted.map { $0! })
+    }
+  }
+
+  /// Returns once what all want is done.
+  private func wait(_ current: UInt64) throws(CommunicationError) {
+    try mutex.withLock { () throws(CommunicationError) in
+      // Even after a failure elsewhere: who is at work uses everybody's buffers.
+      while generation == current, failure == nil || isMeeting { changed.wait(mutex) }
       // An operation that all reached is done, even if one of them failed a moment later.
       if generation == current, let failure { throw failure }
     }
   }
 
+  /// What a thread waits here for others to want; nil if it does not.
+  func unmet(_ index: Int) -> Collective? { mutex.withLock { isMeeting ? nil : wanted[index] } }
+
   /// The thread will join no more operations.
   func leave(index: Int) {
     mutex.withLock {
       ended.append(index)
-      checkNobodyWaitsForTheEnded()
+      if !isMeeting { checkNobodyWaitsForTheEnded() }
     }
   }
 
+  /// A rank has failed, here or in another lane: nobody waits any longer.
   func fail(_ error: CommunicationError) {
     mutex.withLock { failed(error) }
   }
@@ -90,6 +88,10 @@ final class Meeting: @unchecked Sendable {
     changed.broadcast()
   }
 
+  private var size: Int { group.size }
+  private var firstRank: Int { group.firstRank }
+  private var outer: (any QueuedCommunicator)? { group.outer }
+
   private func checkNobodyWaitsForTheEnded() {
     guard failure == nil, let gone = ended.first, let waiting = wanted.firstIndex(where: { $0 != nil })
     else { return }
@@ -98,6 +100,7 @@ final class Meeting: @unchecked Sendable {
         detail: "rank \(firstRank + waiting) calls \(wanted[waiting]!), rank \(firstRank + gone) has ended"))
   }
 
+  /// The mutex is not held meanwhile, so that a failure of the other lane is heard of.
   private func meet(_ collectives: [Collective]) throws(CommunicationError) {
     do throws(CommunicationError) {
       if let other = collectives.firstIndex(where: { !$0.matches(collectives[0]) }) {
@@ -107,8 +110,17 @@ final class Meeting: @unchecked Sendable {
       }
       try perform(collectives)
     } catch {
-      failed(error)
+      mutex.withLock {
+        isMeeting = false
+        failed(error)
+      }
       throw error
+    }
+    mutex.withLock {
+      isMeeting = false
+      for index in 0..<size { wanted[index] = nil }
+      generation += 1
+      changed.broadcast()
     }
   }
 
@@ -118,11 +130,11 @@ final class Meeting: @unchecked Sendable {
     case .allReduceFloat: try reduce(collectives, Float.self)
     case .allReduceDouble: try reduce(collectives, Double.self)
     case .sumBFloat16:
-      precondition(!isOfShards, "\(first) among shards")
+      precondition(!group.isOfShards, "\(first) among shards")
       sumBFloat16(collectives)
     case .broadcast: try broadcast(collectives)
     case .allGather: try gather(collectives)
-    case .barrier: try outer?.thread.perform(first)
+    case .barrier: try outer?.lanes.perform(first)
     case .start, .stop: break
     case .openWindow: openWindow(collectives)
     case .windowSum:
@@ -141,7 +153,7 @@ final class Meeting: @unchecked Sendable {
     guard count > 0 else { return }
     let buffers = collectives.map { $0.buffer!.assumingMemoryBound(to: Element.self) }
     let operation = collectives[0].operation
-    if isOfShards || collectives[0].order == .tree {
+    if group.isOfShards || collectives[0].order == .tree {
       ReductionTree.reduce(buffers, count: count, operation)
     } else {
       for operand in buffers.dropFirst() { operation.combine(into: buffers[0], operand, count: count) }
@@ -152,7 +164,7 @@ final class Meeting: @unchecked Sendable {
       collective.count = count
       collective.operation = operation
       collective.order = .tree
-      try outer.thread.perform(collective)
+      try outer.lanes.perform(collective)
     }
     guard copyingBack else { return }
     for copy in buffers.dropFirst() { copy.update(from: buffers[0], count: count) }
@@ -182,7 +194,7 @@ final class Meeting: @unchecked Sendable {
       var collective = collectives[0]
       collective.buffer = source
       collective.root = process
-      try outer.thread.perform(collective)
+      try outer.lanes.perform(collective)
     }
     for receiver in collectives where receiver.buffer != source {
       receiver.buffer!.copyMemory(from: source, byteCount: collectives[0].count)
@@ -204,17 +216,17 @@ final class Meeting: @unchecked Sendable {
       collective.source = UnsafeRawPointer(copy)
       collective.buffer = gathered
       collective.count = size * count
-      try outer.thread.perform(collective)
+      try outer.lanes.perform(collective)
     }
     for receiver in collectives.dropFirst() {
-      receiver.buffer!.copyMemory(from: gathered, byteCount: processCount * size * count)
+      receiver.buffer!.copyMemory(from: gathered, byteCount: group.processCount * size * count)
     }
   }
 
   // MARK: memory that shards of a process share
 
   private func openWindow(_ collectives: [Collective]) {
-    precondition(isOfShards, "\(collectives[0]) on threads of one process")
+    precondition(group.isOfShards, "\(collectives[0]) on threads of one process")
     let requests = collectives.map {
       Unmanaged<WindowRequest>.fromOpaque($0.buffer!).takeUnretainedValue()
     }
@@ -224,7 +236,7 @@ final class Meeting: @unchecked Sendable {
       request.memory = window.memory(of: index)
       request.share = window.share(of: index)
       request.handle = Unmanaged.passUnretained(window).toOpaque()
-      request.route = .shards(size * processCount, processes: processCount)
+      request.route = .shards(size * group.processCount, processes: group.processCount)
     }
   }
 

@@ -24,7 +24,7 @@
   /// the first ranks add up among themselves. Results are the same bits on all ranks, whatever the timing.
   ///
   /// Ranks tell each other by counters in the window how far they are (`Counter`). No two ranks are more than one bucket
-  /// apart in what they look at. All functions run on the communication thread.
+  /// apart in what they look at. All functions run on the thread of the lane of gradients.
   final class NodeWindow {
     private enum Counter: Int, CaseIterable {
       /// Buckets that backward has finished on this rank; on one node, steps.

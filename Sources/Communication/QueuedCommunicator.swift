@@ -1,6 +1,6 @@
-/// A communicator whose operations are all carried out by one `CommunicationThread`.
+/// A communicator whose operations wait in queues that threads of their own work off.
 protocol QueuedCommunicator: Communicator {
-  var thread: CommunicationThread { get }
+  var lanes: CommunicationLanes { get }
   /// Why no ranks can share memory through this communicator; nil if they may be able to.
   var windowRefusal: String? { get }
 }
@@ -10,10 +10,10 @@ private let gatherBlockBytes = 1 << 20
 
 extension QueuedCommunicator {
   /// Number of operations asked for so far.
-  public var operationCount: UInt64 { thread.operationCount }
+  public func operationCount(of lane: Lane) -> UInt64 { lanes[lane].operationCount }
 
   /// What this rank is doing.
-  public var heartbeat: Heartbeat { thread.heartbeat }
+  public var heartbeat: Heartbeat { lanes.heartbeat }
 
   /// Replaces `values` by their elementwise reduction over all ranks, in the background.
   public func startAllReduce(
@@ -23,7 +23,7 @@ extension QueuedCommunicator {
     collective.buffer = UnsafeMutableRawPointer(values.baseAddress)
     collective.count = values.count
     collective.operation = operation
-    return PendingReduction(thread: thread, ticket: thread.submit(collective))
+    return lanes.start(collective)
   }
 
   /// The same in Double.
@@ -34,7 +34,7 @@ extension QueuedCommunicator {
     collective.buffer = UnsafeMutableRawPointer(values.baseAddress)
     collective.count = values.count
     collective.operation = operation
-    return PendingReduction(thread: thread, ticket: thread.submit(collective))
+    return lanes.start(collective)
   }
 
   /// The way in which this rank's gradients become the sum over all ranks; see `GradientExchange`.
@@ -42,7 +42,8 @@ extension QueuedCommunicator {
     _ path: ReductionPath, _ precision: ExchangePrecision
   ) -> GradientExchange {
     size == 1
-      ? GradientExchange() : GradientExchange(thread, path, precision, windowRefusal: windowRefusal)
+      ? GradientExchange()
+      : GradientExchange(lanes[.gradients], path, precision, windowRefusal: windowRefusal)
   }
 
   /// Copies `bytes` of rank `root` to all ranks.
@@ -52,7 +53,7 @@ extension QueuedCommunicator {
     collective.buffer = bytes.baseAddress
     collective.count = bytes.count
     collective.root = root
-    try thread.perform(collective)
+    try lanes.perform(collective)
   }
 
   /// Each rank's bytes (of any length), in the order of ranks, on every rank.
@@ -100,11 +101,11 @@ extension QueuedCommunicator {
     collective.source = source
     collective.buffer = buffer
     collective.count = bytesPerRank
-    try thread.perform(collective)
+    try lanes.perform(collective)
   }
 
   /// Returns when every rank has called it.
   public func barrier() throws(CommunicationError) {
-    try thread.perform(Collective(.barrier))
+    try lanes.perform(Collective(.barrier))
   }
 }

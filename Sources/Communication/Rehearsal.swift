@@ -1,7 +1,7 @@
 import Glibc
 
-/// One rank that goes through everything that one of many does, alone: every collective is asked for, carried out by a
-/// thread of its own, and waited for, but nothing is sent. What a step takes then is computation and hand-over.
+/// One rank that goes through everything that one of many does, alone: every collective is asked for, carried out by
+/// threads of their own, and waited for, but nothing is sent. What a step takes then is computation and hand-over.
 ///
 /// The other ranks are taken to hold what this one holds: a sum of doubles is `size` times as large. Floats are left as they are.
 public final class Rehearsal: QueuedCommunicator {
@@ -13,17 +13,21 @@ public final class Rehearsal: QueuedCommunicator {
   public let localRank = 0
   /// The same.
   public let localSize = 1
-  let thread: CommunicationThread
+  let lanes: CommunicationLanes
   let windowRefusal: String? = "the other ranks are not there"
 
   /// A rank among `size`.
   public init(size: Int) {
     self.size = size
-    thread = CommunicationThread(engine: RehearsalEngine(size: size), spins: false)
+    let heartbeat = Heartbeat()
+    func thread(_ lane: Lane) -> CommunicationThread {
+      CommunicationThread(lane, engine: RehearsalEngine(size: size), spins: false, heartbeat: heartbeat)
+    }
+    lanes = CommunicationLanes(gradients: thread(.gradients), statistics: thread(.statistics))
   }
 
-  /// Ends the thread.
-  public func finalize() { thread.stop() }
+  /// Ends the threads.
+  public func finalize() { lanes.stop() }
 
   /// Ends the process.
   public func abort(code: Int32) -> Never { exit(code) }

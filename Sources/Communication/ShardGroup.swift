@@ -21,8 +21,8 @@ public enum ShardGroup {
       let possible = (0...count.trailingZeroBitCount).map { "\(1 << $0)" }.joined(separator: ", ")
       throw CommunicationError.indivisibleShards(shards: count, ranks: outer.size, possible: possible)
     }
-    let meeting = Meeting(
+    let group = ThreadGroup(
       size: count / outer.size, outer: outer as? any QueuedCommunicator, permits: Permits(count: concurrency))
-    return try InProcessGroup.run(meeting, body)[0]
+    return try InProcessGroup.run(group, body)[0]
   }
 }

@@ -11,7 +11,7 @@ public final class SingleProcess: Communicator {
   /// Always 1: this process stands alone.
   public let localSize = 1
   /// Always 0: nothing can get out of step.
-  public let operationCount: UInt64 = 0
+  public func operationCount(of lane: Lane) -> UInt64 { 0 }
   /// Seen by nobody.
   public let heartbeat = Heartbeat()
 

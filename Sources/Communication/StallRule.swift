@@ -1,6 +1,6 @@
 /// When a wait for other ranks is a stall, and whose fault.
 ///
-/// A rank that waits in a collective looks at the ranks of its node. It waits on as long as those who have not arrived do
+/// A rank that waits in a collective, in either of its lanes, looks at the ranks of its node. It waits on as long as those who have not arrived do
 /// what has no natural length (start up, wait for images, validate, write a checkpoint) or show progress. What it cannot
 /// see, on other hosts, it judges by its own phase, as all ranks go through the same ones: in a phase without a natural
 /// length it is more patient.
@@ -27,12 +27,27 @@ struct StallRule {
     case nobody
   }
 
+  /// A wait that has been too long.
+  struct Stall {
+    /// In which lane.
+    let lane: Lane
+    let cause: Cause
+  }
+
   /// Why `own`, one of the ranks of its node that `statuses` describe at time `now`, has waited too long; nil if it has not.
-  func cause(_ own: RankStatus, _ statuses: [RankStatus], now: Double) -> Cause? {
-    guard own.isWaiting, now - own.progress >= timeout else { return nil }
+  func stall(_ own: RankStatus, _ statuses: [RankStatus], now: Double) -> Stall? {
+    for lane in Lane.allCases {
+      if let cause = cause(lane, own, statuses, now: now) { return Stall(lane: lane, cause: cause) }
+    }
+    return nil
+  }
+
+  private func cause(_ lane: Lane, _ own: RankStatus, _ statuses: [RankStatus], now: Double) -> Cause? {
+    guard own[lane].isWaiting, now - own[lane].progress >= timeout else { return nil }
     let halted = statuses.filter { now - $0.tick >= Self.haltedShare * timeout }
     if !halted.isEmpty { return .halted(halted) }
-    let late = statuses.filter { $0.arrived < own.arrived }
+    let late = statuses.filter { $0[lane].arrived < own[lane].arrived }
+    // Who is late here and waits in its other lane waits too.
     let working = late.filter { !$0.isWaiting }
     if late.contains(where: { now - max($0.progress, $0.isWaiting ? 0 : $0.phaseBegan) < timeout }) {
       return nil
@@ -43,14 +58,17 @@ struct StallRule {
     let unseen = Set(hosts.indices).subtracting(statuses.map(\.rank)).sorted()
     if unseen.isEmpty { return .nobody }
     let patience = own.phase.isOpenEnded ? Self.openEndedPatience : 1
-    return now - own.progress >= patience * timeout ? .unseen(unseen) : nil
+    return now - own[lane].progress >= patience * timeout ? .unseen(unseen) : nil
   }
 
   /// What failed – where – what to do.
-  func message(_ cause: Cause, _ own: RankStatus, now: Double) -> String {
-    let waited = "rank \(own.rank) on \(hosts[own.rank]) has waited \(seconds(now - own.progress))"
-    let place = "\(waited) \(own.phase), step \(own.step), in collective \(own.arrived): \(own.collective)"
-    return "\(words(cause, now: now)) – \(place) – start again with --resume"
+  func message(_ stall: Stall, _ own: RankStatus, now: Double) -> String {
+    let wait = own[stall.lane]
+    let waited = "rank \(own.rank) on \(hosts[own.rank]) has waited \(seconds(now - wait.progress))"
+    let place =
+      "\(waited) \(own.phase), step \(own.step), in collective \(wait.arrived) of the lane of \(stall.lane): "
+      + "\(wait.collective)"
+    return "\(words(stall.cause, now: now)) – \(place) – start again with --resume"
   }
 
   private func words(_ cause: Cause, now: Double) -> String {

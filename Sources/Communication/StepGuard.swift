@@ -1,19 +1,21 @@
 /// The check that every training step carries: all ranks are at the same step, have asked for the same number of
-/// collectives, hold the same parameters, and stop together.
+/// collectives in each lane, hold the same parameters, and stop together.
 ///
 /// MPI does not notice collectives that are called in another order or left out: they pair up with the next ones
-/// and give wrong numbers. One all-reduce of seven doubles does. It is started in the background and waited for
+/// and give wrong numbers. One all-reduce of nine doubles does. It is started in the background and waited for
 /// when the step is done; a step allocates nothing.
 ///
 /// Not thread-safe: belongs to the thread that trains.
 public final class StepGuard {
   private let communicator: any Communicator
-  private let values = UnsafeMutableBufferPointer<Double>.allocate(capacity: 7)
+  private let values = UnsafeMutableBufferPointer<Double>.allocate(capacity: StepGuard.stopIndex + 1)
   private var pending: PendingReduction?
 
   /// A number v below 2^32 of rank r travels as v · 2^20 + r, exact in a Double, so that the extremes name ranks.
   private static let rankLimit = 1_048_576.0
-  private static let fieldNames = ["step", "number of collectives", "parameter hash"]
+  private static let fieldNames = ["step", "number of collectives", "number of statistics", "parameter hash"]
+  /// Behind two numbers a field.
+  private static let stopIndex = 2 * fieldNames.count
 
   /// A guard over the ranks of `communicator`, at most 2^20.
   public init(_ communicator: any Communicator) {
@@ -38,9 +40,10 @@ public final class StepGuard {
     precondition(pending == nil, "step \(step): the check of the step before has not been waited for")
     precondition(step >= 0 && step < 1 << 32, "step \(step), expected 0..<2^32")
     set(0, UInt64(step))
-    set(1, communicator.operationCount & 0xFFFF_FFFF)
-    set(2, (parameterHash >> 32) ^ (parameterHash & 0xFFFF_FFFF))
-    values[6] = stopRequested ? 1 : 0
+    set(1, communicator.operationCount(of: .gradients) & 0xFFFF_FFFF)
+    set(2, communicator.operationCount(of: .statistics) & 0xFFFF_FFFF)
+    set(3, (parameterHash >> 32) ^ (parameterHash & 0xFFFF_FFFF))
+    values[Self.stopIndex] = stopRequested ? 1 : 0
     pending = communicator.startAllReduce(values, .maximum)
   }
 
@@ -50,14 +53,14 @@ public final class StepGuard {
   public func wait() throws(CommunicationError) -> Bool {
     precondition(pending != nil, "no check has been started")
     try pending.take()!.wait()
-    for field in 0..<3 {
+    for field in Self.fieldNames.indices {
       let most = values[2 * field]
       let least = -values[2 * field + 1]
       // Written so that a NaN, left by a reduction that met another, is a difference too.
       let sameValue = (most / Self.rankLimit).rounded(.down) == (least / Self.rankLimit).rounded(.down)
       if !sameValue { throw outOfStep(field, least: least, most: most) }
     }
-    return values[6] > 0
+    return values[Self.stopIndex] > 0
   }
 
   /// The maximum of −x is the minimum of x: one reduction finds both.
@@ -71,7 +74,7 @@ public final class StepGuard {
     func describe(_ tagged: Double) -> String {
       guard let tagged = UInt64(exactly: tagged) else { return "unreadable (\(tagged))" }
       let limit = UInt64(Self.rankLimit)
-      let value = field == 2 ? "0x" + String(tagged / limit, radix: 16) : String(tagged / limit)
+      let value = field == 3 ? "0x" + String(tagged / limit, radix: 16) : String(tagged / limit)
       return "\(value) on rank \(tagged % limit)"
     }
     return .mismatchedCollectives(

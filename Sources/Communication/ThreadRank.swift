@@ -5,37 +5,43 @@ final class ThreadRank: QueuedCommunicator {
   let rank: Int
   let size: Int
   let processCount: Int
-  let thread: CommunicationThread
+  let lanes: CommunicationLanes
   let windowRefusal: String?
-  var localRank: Int { rank - meeting.firstRank }
-  var localSize: Int { meeting.size }
+  var localRank: Int { rank - group.firstRank }
+  var localSize: Int { group.size }
 
-  private let meeting: Meeting
+  private let group: ThreadGroup
   private let finalized = PthreadOnce()
 
-  /// The rank that is thread `index` of those that meet in `meeting`.
-  init(index: Int, meeting: Meeting) {
-    rank = meeting.firstRank + index
-    size = meeting.size * meeting.processCount
-    processCount = meeting.isOfShards ? meeting.processCount : size
-    windowRefusal = meeting.isOfShards ? nil : "ranks are threads of one process"
-    self.meeting = meeting
+  /// The rank that is thread `index` of the group.
+  init(index: Int, group: ThreadGroup) {
+    rank = group.firstRank + index
+    size = group.size * group.processCount
+    processCount = group.isOfShards ? group.processCount : size
+    windowRefusal = group.isOfShards ? nil : "ranks are threads of one process"
+    self.group = group
     let heartbeat = Heartbeat(
-      onPhase: meeting.phases.map { phases in { phases.enter(index, $0, step: $1) } })
-    // Twice as many threads as ranks: polling would only keep the others from running.
-    thread = CommunicationThread(
-      engine: ThreadRankEngine(index: index, meeting: meeting), spins: false, heartbeat: heartbeat,
-      permits: meeting.permits)
+      onPhase: group.phases.map { phases in { phases.enter(index, $0, step: $1) } })
+    let fault = LaneFault(heartbeat)
+    // More threads than ranks: polling would only keep the others from running.
+    func thread(_ lane: Lane) -> CommunicationThread {
+      CommunicationThread(
+        lane, engine: ThreadRankEngine(index: index, meeting: group[lane]), spins: false,
+        heartbeat: heartbeat,
+        fault: fault, observer: ThreadRankObserver(index: index, group: group))
+    }
+    lanes = CommunicationLanes(gradients: thread(.gradients), statistics: thread(.statistics))
+    group.join(index: index, lanes)
   }
 
   func finalize() {
     guard finalized.first() else { return }
-    meeting.leave(index: rank - meeting.firstRank)
-    thread.stop()
+    group.leave(index: rank - group.firstRank)
+    lanes.stop()
   }
 
   func abort(code: Int32) -> Never {
-    meeting.outer?.abort(code: code)
+    group.outer?.abort(code: code)
     exit(code)
   }
 }
@@ -51,6 +57,29 @@ private final class PthreadOnce: @unchecked Sendable {
       return !done
     }
   }
+}
+
+/// Lets another rank compute while this one waits, and its group know.
+private final class ThreadRankObserver: WaitObserver {
+  private let index: Int
+  private let group: ThreadGroup
+
+  init(index: Int, group: ThreadGroup) {
+    self.index = index
+    self.group = group
+  }
+
+  func waits(for ticket: UInt64, of lane: Lane) {
+    group.permits?.release()
+    group.waits(index: index, for: (lane, ticket))
+  }
+
+  func goesOn() {
+    group.waits(index: index, for: nil)
+    group.permits?.acquire()
+  }
+
+  func isDone() { group.failIfNobodyGoesOn() }
 }
 
 private final class ThreadRankEngine: CollectiveEngine {

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// What the two threads of a rank did when: the one that trains and the one that communicates.
+/// What the threads of a rank did when: the one that trains and those that communicate, one a lane.
 ///
 /// Every thread writes into memory of its own that was taken beforehand: recording allocates nothing, and what no longer
 /// fits is counted and left out. Without a timeline none of this is reached.
@@ -10,24 +10,29 @@ import Synchronization
 public final class Timeline: @unchecked Sendable {
   /// Spans of the thread that trains: phases, layers, what it hands over and waits for.
   public let training: TimelineBuffer
-  /// Spans of the thread that communicates: collectives and their parts.
-  public let communication: TimelineBuffer
+  /// Spans of the lanes' threads: collectives and their parts.
+  public let gradients: TimelineBuffer
+  /// The same.
+  public let statistics: TimelineBuffer
   private let recording = Atomic<Bool>(false)
-  /// What lasts on the thread that trains and on the one that communicates.
-  private var phase: TimelineEvent?
-  private var collective: TimelineEvent?
 
   /// A timeline with room for so many spans of each thread.
   public init(capacity: Int) {
     training = TimelineBuffer(capacity: capacity)
-    communication = TimelineBuffer(capacity: capacity)
+    gradients = TimelineBuffer(capacity: capacity)
+    statistics = TimelineBuffer(capacity: capacity)
   }
+
+  private func buffer(of lane: Lane) -> TimelineBuffer { lane == .statistics ? statistics : gradients }
+
+  /// All buffers: of the thread that trains, then of the lanes.
+  public var buffers: [TimelineBuffer] { [training, gradients, statistics] }
 
   /// Whether spans are kept. Set by the thread that trains; the end of recording is the end of the present phase.
   public var isRecording: Bool {
     get { recording.load(ordering: .relaxed) }
     set {
-      if !newValue { endPhase(at: Self.now) }
+      if !newValue { training.end(at: Self.now) }
       recording.store(newValue, ordering: .relaxed)
     }
   }
@@ -39,16 +44,9 @@ public final class Timeline: @unchecked Sendable {
 
   /// Ends the present phase and begins another.
   func enter(_ phase: Heartbeat.Phase, step: Int, at time: UInt64) {
-    endPhase(at: time)
+    training.end(at: time)
     guard isRecording else { return }
-    self.phase = TimelineEvent(.phase, begin: time, code: phase.rawValue, count: step)
-  }
-
-  private func endPhase(at time: UInt64) {
-    guard var phase else { return }
-    phase.end = time
-    training.append(phase)
-    self.phase = nil
+    training.begin(TimelineEvent(.phase, begin: time, code: phase.rawValue, count: step))
   }
 
   /// A layer's pass, the layer being the code-th of the network's leaves.
@@ -80,27 +78,23 @@ public final class Timeline: @unchecked Sendable {
         .wait, begin: begin, end: Self.now, code: collective.code, count: collective.count, ticket: ticket))
   }
 
-  // MARK: the thread that communicates
+  // MARK: the threads that communicate
 
   /// A collective begins.
-  func arrive(_ collective: Collective, _ ticket: UInt64, at time: UInt64) {
+  func arrive(_ lane: Lane, _ collective: Collective, _ ticket: UInt64, at time: UInt64) {
     guard isRecording else { return }
-    self.collective = TimelineEvent(
-      .collective, begin: time, code: collective.code, count: collective.count, ticket: ticket)
+    buffer(of: lane).begin(
+      TimelineEvent(
+        .collective, begin: time, code: collective.code, count: collective.count, ticket: ticket))
   }
 
   /// It has ended.
-  func leave(at time: UInt64) {
-    guard var collective else { return }
-    collective.end = time
-    communication.append(collective)
-    self.collective = nil
-  }
+  func leave(_ lane: Lane, at time: UInt64) { buffer(of: lane).end(at: time) }
 
   /// A part of it was done.
-  func part(_ part: CollectivePart, begin: UInt64) {
+  func part(_ lane: Lane, _ part: CollectivePart, begin: UInt64) {
     guard isRecording else { return }
-    communication.append(
+    buffer(of: lane).append(
       TimelineEvent(.part, begin: begin, end: Self.now, code: UInt64(part.rawValue), count: 0))
   }
 }
@@ -140,7 +134,7 @@ public struct TimelineEvent: Sendable {
   let code: UInt64
   /// See `Kind`.
   public let count: Int
-  /// Of a collective: its number on this rank.
+  /// Of a collective: its number in its lane on this rank.
   public let ticket: UInt64
 
   init(_ kind: Kind, begin: UInt64, end: UInt64 = 0, code: UInt64, count: Int, ticket: UInt64 = 0) {
@@ -154,6 +148,8 @@ public struct TimelineEvent: Sendable {
 
   /// Of a layer's pass: its place among the network's leaves.
   public var layer: Int { Int(code) }
+  /// Of a collective: the queue it waits in.
+  public var lane: Lane { Collective(code: code, count: count).lane }
   /// Of a phase.
   public var phase: Heartbeat.Phase? { kind == .phase ? Heartbeat.Phase(rawValue: code) : nil }
   /// Of a collective: which bucket of the step's gradients it adds up, from 1; 0 if it does not.
@@ -179,10 +175,23 @@ public final class TimelineBuffer: @unchecked Sendable {
   public private(set) var droppedCount = 0
   private let memory: UnsafeMutableBufferPointer<TimelineEvent>
   private var count = 0
+  /// What has begun and not ended.
+  private var open: TimelineEvent?
 
   init(capacity: Int) { memory = .allocate(capacity: capacity) }
 
   deinit { memory.deallocate() }
+
+  /// Something begins that lasts until `end`.
+  func begin(_ event: TimelineEvent) { open = event }
+
+  /// It has ended, if anything had begun.
+  func end(at time: UInt64) {
+    guard var event = open else { return }
+    event.end = time
+    append(event)
+    open = nil
+  }
 
   func append(_ event: TimelineEvent) {
     guard count < memory.count else {

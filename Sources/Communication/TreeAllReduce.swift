@@ -31,7 +31,7 @@
     /// Replaces `values` by their reduction over ranks; the heartbeat hears of every piece. Returns MPI's status.
     func reduce<Element: ReducibleElement>(
       _ values: UnsafeMutablePointer<Element>, count: Int, _ operation: ReductionOperation,
-      _ heartbeat: Heartbeat
+      _ heartbeat: LaneHeartbeat
     ) -> Int32 {
       let chunk = Self.chunkBytes / MemoryLayout<Element>.stride
       for start in stride(from: 0, to: count, by: chunk) {

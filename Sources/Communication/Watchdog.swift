@@ -41,10 +41,10 @@
 
     private func look(_ now: Double) {
       let own = heartbeat.status
-      guard let cause = rule.cause(own, board?.statuses ?? [own], now: now) else { return }
-      if case .unseen = cause { usleep(UInt32(Self.deference * 1e6)) }
+      guard let stall = rule.stall(own, board?.statuses ?? [own], now: now) else { return }
+      if case .unseen = stall.cause { usleep(UInt32(Self.deference * 1e6)) }
       if board?.isFirstToSpeak() ?? true {
-        let line = Array("error: \(rule.message(cause, own, now: now))\n".utf8)
+        let line = Array("error: \(rule.message(stall, own, now: now))\n".utf8)
         _ = line.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
         // The launcher carries words from other hosts; it must not end before they have arrived.
         usleep(200_000)

@@ -18,7 +18,7 @@ public final class RankStatistics: StatisticsExchange {
     pending.deallocate()
   }
 
-  /// Starts the reduction on the communication thread.
+  /// Starts the reduction in the lane of statistics.
   public func start(_ values: UnsafeMutableBufferPointer<Double>, _ operation: StatisticsOperation) throws
     -> StatisticsTicket
   {

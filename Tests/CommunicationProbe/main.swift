@@ -177,9 +177,17 @@ do {
   switch mode {
   case "collectives": try onRanks { try checkCollectives($0) }
   case "environment": try checkEnvironment(communicator)
+  case "parameters":
+    // What MPI was started with.
+    for name in MPIParameters.defaults.keys.sorted() where rank == 0 {
+      print("\(name)=\(getenv("OMPI_MCA_" + name).map { String(cString: $0) } ?? "")")
+    }
   case "steps":
     _ = try stepUntilStopped(communicator)
     exitCode = 85
+  case "lanes": try onRanks { try overtake($0) }
+  case "fault-in-gradients": try failInOneLane(communicator, .gradients)
+  case "fault-in-statistics": try failInOneLane(communicator, .statistics)
   case "gradients": try onRanks { try checkGradients($0) }
   case "different-buckets": try meanDifferentBuckets(communicator)
   case "killed-while-summing": try loseARank(communicator, killed: true)

@@ -203,12 +203,84 @@ private struct TestFailure: Error, Equatable {
 
   @Test func countsOperations() throws {
     let counts = try InProcessGroup.run(size: 2) { communicator in
-      let before = communicator.operationCount
-      _ = try communicator.allReduce([1], .sum)
+      let before = Lane.allCases.map { communicator.operationCount(of: $0) }
+      for _ in 0..<3 { _ = try communicator.allReduce([1], .sum) }
       try communicator.barrier()
-      return communicator.operationCount - before
+      return zip(Lane.allCases, before).map { communicator.operationCount(of: $0) - $1 }
     }
-    #expect(counts == [2, 2])
+    #expect(counts == [[1, 3], [1, 3]])
+  }
+
+  @Test func statisticsOvertakeGradients() throws {
+    // Rank 1 begins with the gradients only when it has its statistics, rank 0 the other way round: one queue would never end.
+    let results = try InProcessGroup.run(size: 2) { communicator in
+      var floats: [Float] = [Float(communicator.rank + 1)]
+      return try floats.withUnsafeMutableBufferPointer { gradients in
+        if communicator.rank == 1 {
+          let statistics = try communicator.allReduce([1], .sum)
+          try communicator.startAllReduce(gradients, .sum).wait()
+          return [statistics[0], Double(gradients[0])]
+        }
+        let pending = communicator.startAllReduce(gradients, .sum)
+        let statistics = Result { try communicator.allReduce([1], .sum) }
+        try pending.wait()
+        return try [statistics.get()[0], Double(gradients[0])]
+      }
+    }
+    #expect(results == [[2, 3], [2, 3]])
+  }
+
+  @Test(arguments: 2...4)
+  func ranksThatWaitInDifferentLanesAreAnErrorOnAllRanks(ranks: Int) throws {
+    // Behind background work in the other lane, which all reach.
+    let errors = try InProcessGroup.run(size: ranks) { communicator -> CommunicationError? in
+      var floats: [Float] = [1]
+      return floats.withUnsafeMutableBufferPointer {
+        let background = communicator.startAllReduce($0, .sum)
+        var found: CommunicationError?
+        do throws(CommunicationError) {
+          if communicator.rank == 0 {
+            try communicator.barrier()
+          } else {
+            _ = try communicator.allReduce([1], .sum)
+          }
+        } catch { found = error }
+        try? background.wait()
+        return found
+      }
+    }
+    for error in errors {
+      #expect(error?.exitCode == 70)
+      let message = error?.description ?? "no error"
+      #expect(message.contains("rank 0 calls barrier, rank 1 calls allReduce(sum) of 1 Double"), "\(message)")
+    }
+  }
+
+  @Test(arguments: Lane.allCases)
+  func aFaultInOneLaneEndsTheWaitInTheOther(failing: Lane) throws {
+    // Rank 0 waits for a reduction in one lane that rank 1 never starts; the two disagree in the other.
+    let errors = try InProcessGroup.run(size: 2) { communicator -> CommunicationError? in
+      var floats = [Float](repeating: 0, count: 4)
+      var doubles = [Double](repeating: 0, count: 4)
+      return floats.withUnsafeMutableBufferPointer { floats in
+        doubles.withUnsafeMutableBufferPointer { doubles in
+          let count = 2 + communicator.rank
+          func start(_ lane: Lane, _ count: Int) -> PendingReduction {
+            lane == .gradients
+              ? communicator.startAllReduce(UnsafeMutableBufferPointer(rebasing: floats[..<count]), .sum)
+              : communicator.startAllReduce(UnsafeMutableBufferPointer(rebasing: doubles[..<count]), .sum)
+          }
+          let other = failing == .gradients ? Lane.statistics : .gradients
+          var unmet = communicator.rank == 0 ? start(other, 4) : nil
+          let mismatched = start(failing, count)
+          var found: CommunicationError?
+          do throws(CommunicationError) { try unmet.take()?.wait() } catch { found = error }
+          do throws(CommunicationError) { try mismatched.wait() } catch { found = found ?? error }
+          return found
+        }
+      }
+    }
+    for error in errors { #expect(error?.exitCode == 70, "\(String(describing: error))") }
   }
 
   @Test func differentCountsAreAnErrorOnAllRanks() throws {

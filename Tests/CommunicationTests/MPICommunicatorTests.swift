@@ -28,6 +28,20 @@ struct MPICommunicatorTests {
     #expect(run.stdout == "environment ok mpirun MPICommunicator\n")
   }
 
+  @Test func parametersOfMPIAreOursUnlessTheyAreSet() throws {
+    let run = try MPIRun.run(
+      np: 1, executable: probe, arguments: ["parameters"], environment: ["OMPI_MCA_btl_tcp_sndbuf": "0"])
+    #expect(run.exitCode == 0, "\(run.stderr)")
+    #expect(
+      run.stdout == """
+        btl_tcp_flags=send,inplace,need-ack,need-csum,hetero-rdma
+        btl_tcp_sndbuf=0
+        mpi_yield_when_idle=1
+        pml_ob1_send_pipeline_depth=1
+
+        """)
+  }
+
   @Test func withoutALauncherNoMPIIsStarted() throws {
     let run = try ProcessRun(probe, ["environment"], environment: MPIRun.cleanEnvironment).wait()
     #expect(run.exitCode == 0, "\(run.stderr)")
@@ -69,6 +83,32 @@ struct MPICommunicatorTests {
     #expect(run.exitCode == 75)
     #expect(
       run.stderr.contains("a collective operation failed – allReduce(sum) of 100 Double on rank 0: MPI_ERR"))
+  }
+
+  @Test(arguments: [2, 3, 4])
+  func statisticsOvertakeGradients(ranks: Int) throws {
+    let run = try MPIRun.run(np: ranks, executable: probe, arguments: ["lanes"])
+    #expect(run.exitCode == 0, "\(run.stderr)")
+    #expect(run.stdout == "lanes ok ranks=\(ranks)\n")
+  }
+
+  @Test func statisticsOfShardsOvertakeGradients() throws {
+    let run = try MPIRun.run(
+      np: 2, executable: probe, arguments: ["lanes"], environment: ["PROBE_SHARDS": "4"])
+    #expect(run.exitCode == 0, "\(run.stderr)")
+    #expect(run.stdout == "lanes ok ranks=4\n")
+  }
+
+  @Test(arguments: [Lane.gradients, .statistics])
+  func aFaultInOneLaneEndsTheWaitInTheOther(failing: Lane) throws {
+    let run = try MPIRun.run(np: 2, executable: probe, arguments: ["fault-in-\(failing)"], timeoutSeconds: 60)
+    #expect(run.exitCode == 75, "\(run.stderr)")
+    let (failed, stuck) = failing == .gradients ? ("Float", "Double") : ("Double", "Float")
+    #expect(
+      run.stderr.contains(
+        "error: a collective operation failed – allReduce(sum) of 100 \(failed) on rank 0: MPI_ERR"),
+      "\(run.stderr)")
+    #expect(run.stderr.contains(" – rank 0 cannot leave allReduce(sum) of 8 \(stuck)\n"), "\(run.stderr)")
   }
 
   @Test func ranksThatDisagreeRefuseToStart() throws {

@@ -14,7 +14,7 @@ import Testing
     #expect(abs(try rehearsal.allReduce([1], .logSumExp)[0] - log(4 * exp(1.0))) < 1e-12)
     #expect(try rehearsal.allGather([1, 2, 3]) == [[1, 2, 3], [1, 2, 3], [1, 2, 3], [1, 2, 3]])
     try rehearsal.barrier()
-    #expect(rehearsal.operationCount > 0)
+    #expect(Lane.allCases.allSatisfy { rehearsal.operationCount(of: $0) > 0 })
   }
 
   @Test("its step guard finds all ranks in step, and its gradients take the plain way")

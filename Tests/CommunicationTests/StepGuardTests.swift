@@ -68,11 +68,28 @@ import Testing
     #expect(message.contains("parameter hash: 0x2 on rank 0, 0x\(folded) on rank 2 – "))
   }
 
+  @Test(arguments: Lane.allCases)
+  func anotherNumberOfCollectivesIsNamed(lane: Lane) throws {
+    let errors = try InProcessGroup.run(size: 3) { communicator -> CommunicationError? in
+      let guardian = StepGuard(Miscounting(communicator, in: lane, by: communicator.rank == 1 ? 5 : 0))
+      guardian.start(step: 4, parameterHash: 0, stopRequested: false)
+      do throws(CommunicationError) {
+        _ = try guardian.wait()
+        return nil
+      } catch { return error }
+    }
+    let field = lane == .gradients ? "number of collectives" : "number of statistics"
+    for error in errors {
+      let message = error?.description ?? "no error"
+      #expect(message.contains("ranks are out of step – \(field): 0 on rank 0, 5 on rank 1 – "), "\(message)")
+    }
+  }
+
   @Test func aCheckThatMeetsAnotherReductionIsAnError() throws {
-    // As MPI would pair them: seven numbers that are no check at all.
+    // As MPI would pair them: nine numbers that are no check at all.
     let messages = try InProcessGroup.run(size: 2) { communicator -> String in
       if communicator.rank == 0 {
-        _ = try communicator.allReduce([.nan, 1, 2, 3, 4, 5, 6], .maximum)
+        _ = try communicator.allReduce([.nan, 1, 2, 3, 4, 5, 6, 7, 8], .maximum)
         return ""
       }
       let guardian = StepGuard(communicator)
@@ -103,4 +120,41 @@ import Testing
       guardian.start(step: 1, parameterHash: 0, stopRequested: false)
     }
   }
+}
+
+/// A rank that has asked for more operations in a lane than the others.
+private final class Miscounting: Communicator {
+  private let base: any Communicator
+  private let lane: Lane
+  private let surplus: UInt64
+
+  init(_ base: any Communicator, in lane: Lane, by surplus: UInt64) {
+    (self.base, self.lane, self.surplus) = (base, lane, surplus)
+  }
+
+  func operationCount(of lane: Lane) -> UInt64 {
+    base.operationCount(of: lane) + (lane == self.lane ? surplus : 0)
+  }
+
+  var rank: Int { base.rank }
+  var size: Int { base.size }
+  var localRank: Int { base.localRank }
+  var localSize: Int { base.localSize }
+  var heartbeat: Heartbeat { base.heartbeat }
+  func startAllReduce(_ values: UnsafeMutableBufferPointer<Float>, _ operation: ReductionOperation)
+    -> PendingReduction
+  { base.startAllReduce(values, operation) }
+  func startAllReduce(_ values: UnsafeMutableBufferPointer<Double>, _ operation: ReductionOperation)
+    -> PendingReduction
+  { base.startAllReduce(values, operation) }
+  func gradientExchange(_ path: ReductionPath, _ precision: ExchangePrecision) -> GradientExchange {
+    base.gradientExchange(path, precision)
+  }
+  func broadcast(_ bytes: UnsafeMutableRawBufferPointer, root: Int) throws(CommunicationError) {
+    try base.broadcast(bytes, root: root)
+  }
+  func allGather(_ bytes: [UInt8]) throws(CommunicationError) -> [[UInt8]] { try base.allGather(bytes) }
+  func barrier() throws(CommunicationError) { try base.barrier() }
+  func finalize() { base.finalize() }
+  func abort(code: Int32) -> Never { base.abort(code: code) }
 }

@@ -40,6 +40,24 @@ import Testing
     #expect(timeline.training.events.isEmpty && timeline.training.droppedCount == 0)
   }
 
+  @Test("each lane's collectives are its own thread's")
+  func lanes() throws {
+    let names = try InProcessGroup.run(size: 2) { communicator -> [[String]] in
+      let timeline = Timeline(capacity: 64)
+      communicator.heartbeat.timeline = timeline
+      timeline.isRecording = true
+      try communicator.barrier()
+      _ = try communicator.allReduce([1, 2], .sum)
+      timeline.isRecording = false
+      communicator.heartbeat.timeline = nil
+      let training = timeline.training.events
+      #expect(training.filter { $0.kind == .wait }.map(\.lane) == [.gradients, .statistics])
+      #expect(training.filter { $0.kind == .wait }.map(\.ticket) == [1, 1])
+      return timeline.buffers.dropFirst().map { $0.events.compactMap(\.words) }
+    }
+    #expect(names == Array(repeating: [["barrier"], ["allReduce(sum) of 2 Double"]], count: 2))
+  }
+
   @Test("a collective is seen on both threads, in the order hand over, carry out, waited for")
   func collectives() throws {
     let counts = try InProcessGroup.run(size: 2) { communicator -> [Int] in
@@ -58,7 +76,7 @@ import Testing
       let training = timeline.training.events
       let submits = training.filter { $0.kind == .submit }
       let waits = training.filter { $0.kind == .wait }
-      let reductions = timeline.communication.events.filter { $0.kind == .collective }
+      let reductions = timeline.gradients.events.filter { $0.kind == .collective }
       #expect(submits.map(\.bucket) == [1, 2] && reductions.map(\.bucket) == [1, 2])
       #expect(waits.map(\.bucket) == [2])
       #expect(waits[0].words == "allReduce(sum) of 50 Float (bucket 2)" && waits[0].byteCount == 200)

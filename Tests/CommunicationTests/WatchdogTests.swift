@@ -36,6 +36,14 @@ struct WatchdogTests {
     #expect(run.stderr.contains("been in the forward pass, step 3"))
   }
 
+  @Test("a rank that keeps the others' statistics waiting is named, and the lane")
+  func statistics() throws {
+    let run = try Self.run("forward", 20, ["PROBE_LANE": "statistics"])
+    #expect(run.exitCode == 75, "\(run.stderr)")
+    #expect(run.stderr.contains("error: a rank is stalled – rank 2 (process "), "\(run.stderr)")
+    #expect(run.stderr.contains("of the lane of statistics: allReduce(sum) of 1 Double"), "\(run.stderr)")
+  }
+
   @Test("a halted rank of another node is named by its host")
   func unseen() throws {
     let run = try Self.run("backward", 0, ["PROBE_NODE_LIMIT": "2"])

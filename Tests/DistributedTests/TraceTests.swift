@@ -96,14 +96,19 @@ import Testing
         if count == 1 {
           #expect(reductions.isEmpty)
         } else {
-          #expect(reductions.filter { $0.name == "bucket 1" }.count == 3)
+          #expect(reductions.filter { $0.name == "bucket 1" && $0.thread == 1 }.count == 3)
+          // The step's totals and its guard, and statistics of filters.
+          #expect(reductions.filter { $0.name.hasSuffix("Double") }.count >= 3 * 3)
+          #expect(reductions.allSatisfy { ($0.thread == 2) == $0.name.hasSuffix(" Double") })
           #expect(Self.count(spans, "wait", rank: rank) > 3)
         }
       }
       // In an all-reduce nobody is through before all have come; true on one axis only.
       let accuracy = (accuracies.max() ?? 0) + 1
-      for ticket in Set(spans.compactMap { $0.category == "reduce" ? $0.arguments["ticket"] as? Int : nil }) {
-        let meeting = spans.filter { $0.category == "reduce" && $0.arguments["ticket"] as? Int == ticket }
+      let meetings = Dictionary(grouping: spans.filter { $0.category == "reduce" }) {
+        [$0.thread, $0.arguments["ticket"] as? Int ?? 0]
+      }
+      for meeting in meetings.values {
         guard let operation = meeting.first?.arguments["operation"] as? String,
           operation.hasPrefix("allReduce")
         else { continue }

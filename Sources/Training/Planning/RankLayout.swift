@@ -26,7 +26,7 @@ public struct RankLayout: Codable, Sendable, Equatable {
   /// Parties to the exchange of gradients over the network.
   private var parties: Int { hasWindow ? nodes : ranks }
 
-  /// Seconds the communication thread is busy with a bucket of `count` floats.
+  /// Seconds the lane of gradients is busy with a bucket of `count` floats.
   func bucketSeconds(count: Int, _ network: NetworkCost, memoryBytesPerSecond: Double) -> Double {
     guard parties > 1 else { return 0 }
     let bytes = 4 * count
@@ -46,9 +46,16 @@ public struct RankLayout: Codable, Sendable, Equatable {
     return seconds
   }
 
-  /// Seconds the communication thread is busy with a reduction of statistics. Messages inside a node cost nothing beside those between nodes.
+  /// Seconds the lane of statistics is busy with a reduction. Messages inside a node cost nothing beside those between nodes.
   func statisticsSeconds(bytes: Int, _ network: NetworkCost) -> Double {
     network.seconds(.allReduce(bytes: bytes, ranks: nodes), bytes: bytes)
+  }
+
+  /// Seconds that a reduction of statistics waits for the pieces of a bucket that are under way already: at every message what the system
+  /// holds of a connection (`MPIParameters`) and as much again that the other lane has handed over.
+  func overtakingSeconds(_ link: LinkModel) -> Double {
+    let messages = LinkModel.Load.allReduce(bytes: 0, ranks: nodes).messages
+    return messages * 2 * Double(MPIParameters.connectionBytes) * link.secondsPerByte
   }
 
   /// Time of an update on this layout per time of a rank's update of everything. In a window the ranks of a node divide it; on a single node

@@ -27,7 +27,7 @@ public struct ScaleMeasurement: Codable, Sendable {
   public var memoryBytesPerSecond: Double
   /// Nil unless several ranks measured.
   public var link: LinkFit?
-  /// Factor by which a step takes longer while this rank's communication thread is busy with others.
+  /// Factor by which a step takes longer while this rank's lane of gradients is busy with others.
   public var overlapSlowdown: Double
 }
 
@@ -66,12 +66,12 @@ extension ScaleMeasurement {
       overlapSlowdown: overlapSlowdown)
   }
 
-  /// Time of steps during which the communication thread is never idle, per time of steps without it; of the slowest rank, and 1 at least.
+  /// Time of steps during which the lane of gradients is never idle, per time of steps without it; of the slowest rank, and 1 at least.
   private static func slowdown(
     of rehearsal: StepRehearsal, stepSeconds: Double, _ link: LinkFit, _ communicator: any Communicator
   ) throws -> Double {
     guard let sample = link.samples.last else { return 1 }
-    // Enough for three steps at half the speed; the ring of the communication thread has 256 places.
+    // Enough for three steps at half the speed; the ring of a lane has 256 places.
     let count = try Int(
       communicator.allReduce([min(200, (6 * stepSeconds / sample.seconds).rounded(.up))], .maximum)[0])
     let stepCount = max(1, min(3, Int(Double(count) * sample.seconds / (2 * stepSeconds))))

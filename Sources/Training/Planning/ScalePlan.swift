@@ -101,7 +101,7 @@ public struct ScalePlan: Codable, Sendable {
     public var statisticsWaitMilliseconds: Double
     /// What the slowest of so many ranks is expected to take longer.
     public var stragglingMilliseconds: Double
-    /// The communication thread being busy, hidden or not.
+    /// Of all that the lanes of communication carry out, hidden or not.
     public var communicationMilliseconds: Double
     /// The fastest of the sizes that were tried.
     public var bestBucketMebibytes: Double
@@ -206,6 +206,7 @@ public struct ScalePlan: Codable, Sendable {
             count: $0, network, memoryBytesPerSecond: measurement.memoryBytesPerSecond)
         },
         statisticsSeconds: { layout.statisticsSeconds(bytes: $0, network) },
+        overtakingSeconds: layout.overtakingSeconds(question.link),
         overlapSlowdown: layout.nodes > 1 && question.linkIsMeasured ? measurement.overlapSlowdown : 1,
         updateFactor: layout.updateFactor,
         straggling: Straggling.expectedMaximum(of: layout.ranks)

@@ -33,8 +33,7 @@ final class StepRehearsal {
     defer { communicator.heartbeat.timeline = nil }
     var scripts: [StepScript] = []
     for _ in 0..<steps {
-      timeline.training.removeAll()
-      timeline.communication.removeAll()
+      for buffer in timeline.buffers { buffer.removeAll() }
       timeline.isRecording = true
       let begin = Timeline.now
       _ = try benchmark.runStep()

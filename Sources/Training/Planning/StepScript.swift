@@ -6,7 +6,7 @@ import Networks
 /// Recorded on a rank alone (`Rehearsal`), so that the times are those of computation; the same for any number of ranks whose
 /// shares are as large.
 public struct StepScript: Codable, Sendable, Equatable {
-  /// Asked of the communication thread, or waited for.
+  /// Asked of the lanes of communication, or waited for.
   public enum Action: Codable, Sendable, Equatable {
     /// Gradients from this offset of the arena on are final.
     case gradientsReady(offset: Int)
@@ -52,7 +52,8 @@ extension StepScript {
     self.gradientCount = gradientCount
     (entries, tail, handOver) = ([], 0, 0)
     var last = begin
-    var numbers: [UInt64: Int] = [:]
+    // Tickets are numbers of a lane.
+    var numbers: [Ticket: Int] = [:]
     var waits: [Double] = []
     func add(_ action: Action, at time: UInt64) {
       entries.append(Entry(seconds: Self.seconds(from: last, to: time), action: action))
@@ -62,10 +63,14 @@ extension StepScript {
       switch event.kind {
       case .gradientsReady: add(.gradientsReady(offset: event.count), at: event.begin)
       case .submit where event.bucket == 0:
-        numbers[event.ticket] = numbers.count
-        add(.start(numbers[event.ticket]!, bytes: event.byteCount), at: event.begin)
+        let ticket = Ticket(lane: event.lane, number: event.ticket)
+        numbers[ticket] = numbers.count
+        add(.start(numbers[ticket]!, bytes: event.byteCount), at: event.begin)
       case .wait:
-        add(event.bucket > 0 ? .waitForGradients : .wait(numbers[event.ticket] ?? 0), at: event.begin)
+        add(
+          event.bucket > 0
+            ? .waitForGradients : .wait(numbers[Ticket(lane: event.lane, number: event.ticket)] ?? 0),
+          at: event.begin)
         waits.append(Self.seconds(from: event.begin, to: event.end))
         last = max(last, event.end)
       case .phase where event.phase == .update: add(.update, at: event.begin)
@@ -74,6 +79,11 @@ extension StepScript {
     }
     tail = Self.seconds(from: last, to: end)
     handOver = median(waits)
+  }
+
+  private struct Ticket: Hashable {
+    let lane: Lane
+    let number: UInt64
   }
 
   private static func seconds(from begin: UInt64, to end: UInt64) -> Double {

@@ -1,7 +1,7 @@
-/// Plays a step's script against a communication thread: when is what handed over, carried out, waited for?
+/// Plays a step's script against the two lanes of communication: when is what handed over, carried out, waited for?
 ///
-/// The thread that trains computes; the one that communicates takes what it is given in order, one after the other. While it is busy computation
-/// may go more slowly. All ranks are taken to do the same at the same time, but for what `straggling` adds.
+/// The thread that trains computes; each lane takes what it is given in order, one after the other. While a lane is busy computation
+/// may go more slowly; while buckets travel, statistics do. All ranks are taken to do the same at the same time, but for what `straggling` adds.
 struct StepSimulator {
   /// What a step comes to, in seconds.
   struct Outcome: Equatable {
@@ -13,7 +13,7 @@ struct StepSimulator {
     var statisticsWait = 0.0
     /// What the slowest rank takes longer than the usual one.
     var straggling = 0.0
-    /// The communication thread being busy.
+    /// Of all that the lanes carry out.
     var communication = 0.0
   }
 
@@ -24,7 +24,9 @@ struct StepSimulator {
   var bucketSeconds: (Int) -> Double
   /// Seconds of a reduction of statistics of so many bytes.
   var statisticsSeconds: (Int) -> Double
-  /// Factor by which computation takes longer while the communication thread is busy.
+  /// Seconds that a reduction of statistics takes longer while a bucket travels, at most.
+  var overtakingSeconds = 0.0
+  /// Factor by which computation takes longer while a lane is busy.
   var overlapSlowdown = 1.0
   /// Of an update; see `RankLayout`.
   var updateFactor = 1.0
@@ -33,8 +35,9 @@ struct StepSimulator {
 
   private struct State {
     var now = 0.0
-    /// When the communication thread has done everything it was given.
-    var communicationEnd = 0.0
+    /// When each lane has done everything it was given.
+    var gradientsEnd = 0.0
+    var statisticsEnd = 0.0
     var busy = 0.0
     var ends: [Int: Double] = [:]
     var startedBuckets = 0
@@ -56,12 +59,12 @@ struct StepSimulator {
       switch entry.action {
       case .gradientsReady(let offset): startBuckets(from: offset, &state, wake)
       case .start(let number, let bytes):
-        state.ends[number] = submit(statisticsSeconds(bytes), &state, wake)
+        state.ends[number] = startStatistics(bytes, &state, wake)
       case .wait(let number):
         outcome.statisticsWait += wait(until: state.ends[number] ?? 0, &state, wake)
       case .waitForGradients:
         startBuckets(from: 0, &state, wake)
-        outcome.gradientWait += wait(until: state.communicationEnd, &state, wake)
+        outcome.gradientWait += wait(until: state.gradientsEnd, &state, wake)
       case .update: isUpdating = true
       }
     }
@@ -73,7 +76,7 @@ struct StepSimulator {
 
   /// Computes for so many seconds of an undisturbed processor.
   private func advance(_ state: inout State, _ seconds: Double) {
-    let disturbed = max(0, state.communicationEnd - state.now)
+    let disturbed = max(0, max(state.gradientsEnd, state.statisticsEnd) - state.now)
     if seconds * overlapSlowdown <= disturbed {
       state.now += seconds * overlapSlowdown
     } else {
@@ -86,18 +89,27 @@ struct StepSimulator {
       let lower = bucketOffsets[state.startedBuckets]
       let upper =
         state.startedBuckets == 0 ? script.gradientCount : bucketOffsets[state.startedBuckets - 1]
-      _ = submit(bucketSeconds(upper - lower), &state, wake)
+      let seconds = bucketSeconds(upper - lower)
+      state.gradientsEnd = begin(after: state.gradientsEnd, state, wake) + seconds
+      state.busy += seconds
       state.startedBuckets += 1
     }
   }
 
   /// Returns when it is done.
-  private func submit(_ seconds: Double, _ state: inout State, _ wake: Double) -> Double {
-    // A thread that sleeps must be woken; one that is busy goes on.
-    let begin = max(state.now + wake, state.communicationEnd)
-    state.communicationEnd = begin + seconds
+  private func startStatistics(_ bytes: Int, _ state: inout State, _ wake: Double) -> Double {
+    let begin = self.begin(after: state.statisticsEnd, state, wake)
+    let seconds =
+      statisticsSeconds(bytes) + min(overtakingSeconds, max(0, state.gradientsEnd - begin))
+    state.statisticsEnd = begin + seconds
     state.busy += seconds
-    return state.communicationEnd
+    return state.statisticsEnd
+  }
+
+  /// When a lane that has something to do until `end` comes to what it is given now. A thread that sleeps must be woken; one that is
+  /// busy goes on.
+  private func begin(after end: Double, _ state: State, _ wake: Double) -> Double {
+    max(state.now + wake, end)
   }
 
   /// Returns how long it waited.

@@ -80,7 +80,7 @@ public final class StepTrace {
       file?.describe(
         rank: rank, of: communicator.size, processes: communicator.processCount, host: hosts[rank],
         clocks[rank])
-      for (thread, buffer) in [timeline.training, timeline.communication].enumerated() {
+      for (thread, buffer) in timeline.buffers.enumerated() {
         let isMine = rank == communicator.rank
         let counts = try broadcast(isMine ? [buffer.events.count, buffer.droppedCount] : [0, 0], from: rank)
         file?.note(dropped: counts[1])

@@ -3,7 +3,7 @@ import Foundation
 
 /// A timeline in the trace format of Chrome, as a JSON object with `traceEvents`: chrome://tracing and Perfetto open it.
 ///
-/// A process is a rank, its threads are "training" and "communication", every span a complete event ("X"). Written piece by piece, so that
+/// A process is a rank, its threads are "training" and one for each lane, every span a complete event ("X"). Written piece by piece, so that
 /// memory does not grow with the number of ranks.
 final class TraceFile {
   /// Why it could not be written.
@@ -46,7 +46,7 @@ final class TraceFile {
     let name = processes < ranks ? "shard \(rank)" : "rank \(rank)"
     metadata("process_name", rank, 0, "\"name\":\(quoted("\(name) on \(host)"))")
     metadata("process_sort_index", rank, 0, "\"sort_index\":\(rank)")
-    for (thread, name) in ["training", "communication"].enumerated() {
+    for (thread, name) in ["training", "gradients", "statistics"].enumerated() {
       metadata("thread_name", rank, thread, "\"name\":\"\(name)\"")
     }
   }
