@@ -74,7 +74,7 @@ let package = Package(
       ],
       swiftSettings: swiftSettings),
     .target(
-      name: "TestSupport", dependencies: ["Tensors", "Networks"], path: "Tests/TestSupport",
+      name: "TestSupport", dependencies: ["Tensors", "Networks", "Datasets"], path: "Tests/TestSupport",
       swiftSettings: swiftSettings),
     // Takes the place of malloc in the test program and counts its calls.
     .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
@@ -96,7 +96,7 @@ let package = Package(
     .testTarget(
       name: "MATFilesTests", dependencies: ["MATFiles", "CMatIO"], swiftSettings: swiftSettings),
     .testTarget(
-      name: "DatasetsTests", dependencies: ["Datasets", "Tensors", "CMatIO"],
+      name: "DatasetsTests", dependencies: ["Datasets", "Tensors", "TestSupport", "CMatIO"],
       resources: [.copy("Samples")], swiftSettings: swiftSettings),
     .testTarget(
       name: "CommunicationTests",

@@ -96,13 +96,23 @@ void ck_image_normalize(const float *source, int64_t side, ck_window window, int
   }
 }
 
+// In Double the rounding is exact, and SSE2 has it for four values at a time.
+static int32_t ck_fixed_point(float value) { return (int32_t)((double)value * 65536 + 0.5); }
+
 void ck_image_accumulate(const float *source, int64_t side, int64_t x0, int64_t y0, int64_t size, double *sum,
-                         double squares[3]) {
+                         double squares[9]) {
   for (int64_t y = 0; y < size; y++) {
     const float *in = source + ((y0 + y) * side + x0) * 3;
     double *out = sum + y * size * 3;
-    for (int64_t i = 0; i < 3 * size; i++) out[i] += in[i];
+    for (int64_t i = 0; i < 3 * size; i++) out[i] += (double)ck_fixed_point(in[i]);
+    uint64_t row[3] = {0, 0, 0};
     for (int64_t x = 0; x < size; x++)
-      for (int64_t c = 0; c < 3; c++) squares[c] += (double)in[3 * x + c] * in[3 * x + c];
+      for (int64_t c = 0; c < 3; c++) {
+        uint64_t value = (uint64_t)ck_fixed_point(in[3 * x + c]);
+        row[c] += value * value;
+      }
+    for (int64_t c = 0; c < 3; c++)
+      for (int64_t digit = 0; digit < 3; digit++)
+        squares[3 * c + digit] += (double)(row[c] >> (20 * digit) & (digit < 2 ? 0xfffff : ~(uint64_t)0));
   }
 }

@@ -6,11 +6,14 @@ public struct BadImage: Codable, Sendable, Equatable {
   public let path: String
   /// What is wrong with it, in words.
   public let reason: String
+  /// The host on which the file is not the one that was listed; nil if it is, and bad.
+  public let host: String?
 
   /// A file at `path`, relative to the data set, that is unusable for `reason`.
-  public init(path: String, reason: String) {
+  public init(path: String, reason: String, host: String? = nil) {
     self.path = path
     self.reason = reason
+    self.host = host
   }
 }
 
@@ -34,6 +37,10 @@ public enum DatasetError: Error, Sendable, Equatable, CustomStringConvertible {
   case splitGroups(path: String, groups: [String])
   /// All files found unusable.
   case badImages([BadImage])
+  /// Files that are not, on some host, as they were listed.
+  case otherFiles([BadImage])
+  /// The list of a data set arrived damaged from rank 0.
+  case badListing(path: String)
   /// A file could not be written.
   case writeFailed(path: String, reason: String)
   /// A file or folder of a published layout is not there.
@@ -54,13 +61,19 @@ public enum DatasetError: Error, Sendable, Equatable, CustomStringConvertible {
     case .unknownCategory, .occupiedFolder: 64
     case .missingFolder, .unreadable, .noImages, .missingPiece: 66
     case .writeFailed: 74
-    case .tooFewClasses, .emptySplit, .badAnnotation, .splitGroups, .badImages, .badSource, .unsafeName: 65
+    case .badListing: 70
+    case .tooFewClasses, .emptySplit, .badAnnotation, .splitGroups, .badImages, .otherFiles, .badSource,
+      .unsafeName:
+      65
     }
   }
 
   /// Every unusable file, when that is what the error is about; the description names the first twenty.
   public var badImages: [BadImage] {
-    if case .badImages(let images) = self { images } else { [] }
+    switch self {
+    case .badImages(let images), .otherFiles(let images): images
+    default: []
+    }
   }
 
   /// What failed – where (path, expected, found) – what to do.
@@ -90,11 +103,16 @@ public enum DatasetError: Error, Sendable, Equatable, CustomStringConvertible {
       return "groups have images in both splits – \(path) (\(groups.count) groups: \(Self.list(groups))) – "
         + "give all images of a group the same split"
     case .badImages(let images):
-      let lines = images.prefix(20).map { "\n  \($0.path): \($0.reason)" }.joined()
-      let more = images.count > 20 ? "\n  and \(images.count - 20) more" : ""
       return
-        "\(images.count) unusable image\(images.count == 1 ? "" : "s") in the data set –\(lines)\(more)\n– "
+        "\(images.count) unusable image\(images.count == 1 ? "" : "s") in the data set –\(Self.lines(images))\n– "
         + "mend or remove them, or leave them out with --skip-bad-images"
+    case .otherFiles(let images):
+      return
+        "\(images.count) file\(images.count == 1 ? " is" : "s are") not as listed –\(Self.lines(images))\n– "
+        + "give all hosts the same data; if files were written over in their place, remove .icnn-index or give "
+        + "`icnn train` --rebuild-index"
+    case .badListing(let path):
+      return "the list of the data set arrived damaged – \(path) – give all hosts the same icnn"
     case .missingPiece(let path, let expected):
       return
         "a piece of the published data set is missing – \(path) (expected \(expected)) – fetch it, or check SOURCE"
@@ -110,6 +128,13 @@ public enum DatasetError: Error, Sendable, Equatable, CustomStringConvertible {
     case .writeFailed(let path, let reason):
       return "a file cannot be written – \(path) (\(reason)) – check free space and permissions"
     }
+  }
+
+  private static func lines(_ images: [BadImage]) -> String {
+    let lines = images.prefix(20).map { image in
+      "\n  \(image.path)\(image.host.map { " on host " + $0 } ?? ""): \(image.reason)"
+    }
+    return lines.joined() + (images.count > 20 ? "\n  and \(images.count - 20) more" : "")
   }
 
   private static func list(_ names: [String]) -> String {

@@ -9,16 +9,6 @@ func isFolder(_ path: String) -> Bool {
   return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
 }
 
-/// Length of the file at `path`; 0 if it is a link to nowhere, which is found when its content is read.
-func fileBytes(_ path: String) throws(DatasetError) -> Int {
-  var status = stat()
-  guard stat(path, &status) == 0 else {
-    if errno == ENOENT { return 0 }
-    throw .unreadable(path: path, reason: systemError())
-  }
-  return Int(status.st_size)
-}
-
 /// Names in a folder, without "." and "..", in no particular order.
 func listFolder(_ path: String) throws(DatasetError) -> [String] {
   guard let folder = opendir(path) else { throw .unreadable(path: path, reason: systemError()) }

@@ -23,8 +23,49 @@ public struct Sample: Sendable, Equatable {
   public let parts: [PartAnnotation]
   /// Extent of the stored image in pixels, where the annotations say it.
   public let width: Int?, height: Int?
-  /// Length of the file.
-  public let fileBytes: Int
+  /// Length of the file; 0 for a link to nowhere.
+  public internal(set) var fileBytes: Int
+}
+
+extension Sample {
+  /// Everything but category and folder; the file's name begins at byte `nameFrom` of the path.
+  fileprivate func encode(to writer: inout ByteWriter, nameFrom: Int) {
+    let name = path.utf8.dropFirst(nameFrom)
+    writer.write(String(decoding: name, as: UTF8.self))
+    writer.write(fileBytes)
+    let isAnnotated = group != nil || !parts.isEmpty || width != nil || height != nil
+    // Most images have nothing but a name and a length.
+    writer.write((split == .training ? 0 : 1) + (isAnnotated ? 2 : 0))
+    guard isAnnotated else { return }
+    writer.write([width, height].map { $0.map { "\($0)" } ?? "" }.joined(separator: "x"))
+    writer.write(group == nil ? 0 : 1)
+    if let group { writer.write(group) }
+    writer.write(parts.count)
+    for part in parts { part.encode(to: &writer) }
+  }
+
+  fileprivate init(
+    from reader: inout ByteReader, folder: String, category: Int
+  ) throws(ByteReader.Malformed) {
+    let name = try reader.readText()
+    // Nothing outside of the data set.
+    guard !name.isEmpty, !name.hasPrefix("."), !name.contains("/") else { throw ByteReader.Malformed() }
+    let fileBytes = try reader.readInt()
+    let flags = try reader.readNumber()
+    guard flags < 4 else { throw ByteReader.Malformed() }
+    var extent: [Int?] = [nil, nil]
+    var group: String?
+    var parts: [PartAnnotation] = []
+    if flags & 2 != 0 {
+      extent = try reader.readText().split(separator: "x", omittingEmptySubsequences: false).map { Int($0) }
+      guard extent.count == 2 else { throw ByteReader.Malformed() }
+      if try reader.readNumber() != 0 { group = try reader.readText() }
+      for _ in 0..<(try reader.readCount()) { parts.append(try PartAnnotation(from: &reader)) }
+    }
+    self.init(
+      path: folder + name, category: category, split: flags & 1 == 0 ? .training : .validation, group: group,
+      parts: parts, width: extent[0], height: extent[1], fileBytes: fileBytes)
+  }
 }
 
 /// A data set in the plain layout: `DIR/images/CLASS/FILE`, or `DIR/CLASS/FILE` when there is no `images`.
@@ -49,8 +90,10 @@ public final class ImageFolder: Sendable {
   /// are not read.
   public let fingerprint: UInt64
   private let annotationsHash: UInt64
-  /// Files by path, when the data set lies in memory.
-  private let memory: [String: [UInt8]]?
+  /// Where the classes lie, within the folder: "images/" or "".
+  private let prefix: String
+  /// How this process reaches them.
+  let files: any DataFiles
 
   /// Index of the class of counter-examples in `categories`, if there is one.
   public var negativeCategory: Int? { categories.last == Self.negativeName ? categories.count - 1 : nil }
@@ -58,24 +101,8 @@ public final class ImageFolder: Sendable {
   /// Lists the folder and reads its annotations. Throws `DatasetError` if there is nothing to learn from: no folder,
   /// no images, one class, annotations that are malformed, name missing files or split a group.
   public convenience init(_ directory: String) throws(DatasetError) {
-    guard isFolder(directory) else { throw .missingFolder(path: directory) }
-    let prefix = isFolder(directory + "/images") ? "images/" : ""
-    var entries: [String: [String]] = [:]
-    var ignored: [String] = []
-    for name in try listFolder(directory + "/" + prefix) where !name.hasPrefix(".") {
-      if isFolder(directory + "/" + prefix + name) {
-        entries[name] = try listFolder(directory + "/" + prefix + name)
-      } else if prefix + name != "annotations.jsonl" {
-        ignored.append(prefix + name)
-      }
-    }
-    var annotations: [UInt8]?
-    if access(directory + "/annotations.jsonl", F_OK) == 0 {
-      var bytes: [UInt8] = []
-      try readFile(directory + "/annotations.jsonl", into: &bytes)
-      annotations = bytes
-    }
-    try self.init(directory, prefix, entries, ignored, annotations, memory: nil)
+    let files = SystemFiles()
+    self.init(try FolderListing(directory, files, try FolderContents(directory, files)))
   }
 
   /// A data set in memory: files by path (`images/CLASS/FILE`) and the text of annotations.jsonl. `name` stands in
@@ -83,73 +110,70 @@ public final class ImageFolder: Sendable {
   public convenience init(
     named name: String, files: [String: [UInt8]], annotations: [UInt8]? = nil
   ) throws(DatasetError) {
-    var entries: [String: [String]] = [:]
-    for path in files.keys {
-      let parts = path.split(separator: "/")
-      if parts.count == 3 && parts[0] == "images" {
-        entries[String(parts[1]), default: []].append(String(parts[2]))
-      }
-    }
-    try self.init(name, "images/", entries, [], annotations, memory: files)
+    var all = files
+    all[FolderContents.annotationsName] = annotations
+    let files = FilesInMemory(root: name, files: all)
+    self.init(try FolderListing(name, files, try FolderContents(name, files)))
+  }
+
+  /// The data set that was listed.
+  convenience init(_ listing: FolderListing) {
+    self.init(
+      listing.directory, listing.files, prefix: listing.prefix, categories: listing.categories,
+      ignoredFiles: listing.ignoredFiles, annotationsHash: listing.annotationsHash, samples: listing.samples)
   }
 
   private init(
-    _ directory: String, _ prefix: String, _ entries: [String: [String]], _ ignored: [String],
-    _ annotations: [UInt8]?, memory: [String: [UInt8]]?
-  ) throws(DatasetError) {
+    _ directory: String, _ files: any DataFiles, prefix: String, categories: [String], ignoredFiles: [String],
+    annotationsHash: UInt64, samples: [Sample]
+  ) {
     self.directory = directory
-    self.memory = memory
-    var files: [String: [String]] = [:]
-    var ignored = ignored
-    for (name, entries) in entries {
-      let entries = entries.filter { !$0.hasPrefix(".") }
-      let images = entries.filter(hasImageName)
-      ignored += entries.filter { !hasImageName($0) }.map { prefix + name + "/" + $0 }
-      if images.isEmpty { ignored.append(prefix + name) } else { files[name] = images.sorted() }
-    }
-    ignoredFiles = ignored.sorted()
-    guard !files.isEmpty else { throw .noImages(path: directory, ignoredFileCount: ignored.count) }
-    categories =
-      files.keys.filter { $0 != Self.negativeName }.sorted()
-      + (files[Self.negativeName] == nil ? [] : [Self.negativeName])
-    guard categories.count > 1 else {
-      throw .tooFewClasses(path: directory, found: categories, needed: "at least two")
-    }
-    let paths = categories.map { name in files[name]!.map { prefix + name + "/" + $0 } }
-    annotationsHash = annotations.map { $0.withUnsafeBytes { XXH3_64bits($0.baseAddress, $0.count) } } ?? 0
-    samples = try Self.makeSamples(
-      directory, categories: categories, paths: paths,
-      annotations: try Self.parse(annotations ?? [], directory, categories: categories, paths: paths)
-    ) { path throws(DatasetError) in
-      if let memory { memory[path]!.count } else { try fileBytes(directory + "/" + path) }
-    }
+    self.files = files
+    self.prefix = prefix
+    self.categories = categories
+    self.ignoredFiles = ignoredFiles
+    self.annotationsHash = annotationsHash
+    self.samples = samples
     fingerprint = Self.fingerprint(samples, annotationsHash)
   }
 
-  private init(_ folder: ImageFolder, samples: [Sample]) {
-    directory = folder.directory
-    categories = folder.categories
-    ignoredFiles = folder.ignoredFiles
-    annotationsHash = folder.annotationsHash
-    memory = folder.memory
-    self.samples = samples
-    fingerprint = Self.fingerprint(samples, annotationsHash)
+  private convenience init(_ folder: ImageFolder, samples: [Sample]) {
+    self.init(
+      folder.directory, folder.files, prefix: folder.prefix, categories: folder.categories,
+      ignoredFiles: folder.ignoredFiles, annotationsHash: folder.annotationsHash, samples: samples)
   }
 
   /// The same data set without these files. Splits and category indices stay as they were; the fingerprint changes.
   public func excluding(_ images: [BadImage]) -> ImageFolder {
     let excluded = Set(images.map(\.path))
-    return ImageFolder(self, samples: samples.filter { !excluded.contains($0.path) })
+    return excluded.isEmpty
+      ? self : ImageFolder(self, samples: samples.filter { !excluded.contains($0.path) })
   }
 
   /// Replaces `bytes` by the content of a file of the data set, named by its relative path (an image or a mask).
   /// Throws `DatasetError.unreadable`.
   public func read(_ path: String, into bytes: inout [UInt8]) throws(DatasetError) {
-    guard let memory else { return try readFile(directory + "/" + path, into: &bytes) }
-    guard let file = memory[path] else {
-      throw .unreadable(path: directory + "/" + path, reason: "no such file in memory")
-    }
-    bytes = file
+    try files.read(directory + "/" + path, into: &bytes)
+  }
+
+  /// The same data set with other lengths of these files, by index into `samples`.
+  func replacing(fileBytes: [Int: Int]) -> ImageFolder {
+    if fileBytes.isEmpty { return self }
+    var samples = samples
+    for (index, bytes) in fileBytes { samples[index].fileBytes = bytes }
+    return ImageFolder(self, samples: samples)
+  }
+
+  /// A sample whose file is not, on this host, the one that was listed.
+  func differing(_ sample: Sample, _ reason: String) -> BadImage {
+    BadImage(
+      path: sample.path, reason: "\(reason) in \(directory), listed with \(sample.fileBytes) bytes",
+      host: files.host)
+  }
+
+  /// One of another length.
+  func differing(_ sample: Sample, foundBytes: Int) -> BadImage {
+    differing(sample, "\(foundBytes) bytes")
   }
 
   /// Number of images of each category in a split, in the order of `categories`.
@@ -159,116 +183,58 @@ public final class ImageFolder: Sendable {
     return counts
   }
 
-  // MARK: - Reading
-
-  /// The lines of annotations.jsonl by image path.
-  private static func parse(
-    _ bytes: [UInt8], _ directory: String, categories: [String], paths: [[String]]
-  ) throws(DatasetError) -> [String: ImageAnnotation] {
-    let path = directory + "/annotations.jsonl"
-    var categoryOfPath: [String: String] = [:]
-    for (category, list) in zip(categories, paths) {
-      for path in list { categoryOfPath[path] = category }
-    }
-    var annotations: [String: ImageAnnotation] = [:]
-    let decoder = JSONDecoder()
-    for (index, line) in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-      .enumerated()
-    {
-      if line.allSatisfy({ $0 == 0x20 || $0 == 0x0d || $0 == 0x09 }) { continue }
-      func bad(_ reason: String) -> DatasetError {
-        .badAnnotation(path: path, line: index + 1, reason: reason)
-      }
-      let annotation: ImageAnnotation
-      do {
-        annotation = try decoder.decode(ImageAnnotation.self, from: Data(line))
-      } catch let error as DecodingError {
-        throw bad(explain(error))
-      } catch {
-        throw bad("\(error)")
-      }
-      guard let category = categoryOfPath[annotation.image] else {
-        throw bad("no such image: \(annotation.image)")
-      }
-      guard annotation.category == nil || annotation.category == category else {
-        throw bad("category \(annotation.category!), but the image lies in the folder \(category)")
-      }
-      guard annotations.updateValue(annotation, forKey: annotation.image) == nil else {
-        throw bad("a second line for \(annotation.image)")
-      }
-    }
-    return annotations
-  }
-
-  private static func explain(_ error: DecodingError) -> String {
-    func field(_ context: DecodingError.Context) -> String {
-      let name = context.codingPath.map(\.stringValue).joined(separator: ".")
-      return name.isEmpty ? "the line" : "\"\(name)\""
-    }
-    return switch error {
-    case .keyNotFound(let key, _): "\"\(key.stringValue)\" is missing"
-    case .typeMismatch(let type, let context): "\(field(context)) is not of type \(type)"
-    case .valueNotFound(_, let context): "\(field(context)) has no value"
-    case .dataCorrupted(let context):
-      context.codingPath.isEmpty ? "not a JSON object" : "\(field(context)): \(context.debugDescription)"
-    @unknown default: "\(error)"
-    }
-  }
-
-  private static func makeSamples(
-    _ directory: String, categories: [String], paths: [[String]], annotations: [String: ImageAnnotation],
-    fileBytes: (String) throws(DatasetError) -> Int
-  ) throws(DatasetError) -> [Sample] {
-    var samples: [Sample] = []
-    var groupSplits: [String: Split] = [:]
-    var dividedGroups: [String] = []
-    for (category, list) in paths.enumerated() {
-      let hasSplits = list.contains { annotations[$0]?.split != nil }
-      for (index, path) in list.enumerated() {
-        let annotation = annotations[path]
-        var split: Split
-        if let given = annotation?.split {
-          split = given
-        } else if hasSplits {
-          throw .badAnnotation(
-            path: directory + "/annotations.jsonl", line: nil,
-            reason: "no split for \(path), while other images of \(categories[category]) have one")
-        } else {
-          let isTenth = index % 10 == 9 || (list.count > 1 && list.count < 10 && index == list.count - 1)
-          split = isTenth ? .validation : .training
-        }
-        if let group = annotation?.group {
-          if let first = groupSplits[group], first != split {
-            if annotation?.split == nil {
-              split = first
-            } else if dividedGroups.last != group {
-              dividedGroups.append(group)
-            }
-          } else {
-            groupSplits[group] = split
-          }
-        }
-        samples.append(
-          Sample(
-            path: path, category: category, split: split, group: annotation?.group,
-            parts: annotation?.parts ?? [], width: annotation?.width, height: annotation?.height,
-            fileBytes: try fileBytes(path)))
-      }
-    }
-    guard dividedGroups.isEmpty else {
-      throw .splitGroups(path: directory + "/annotations.jsonl", groups: dividedGroups)
-    }
-    return samples
-  }
-
   private static func fingerprint(_ samples: [Sample], _ annotationsHash: UInt64) -> UInt64 {
     var bytes: [UInt8] = []
-    for sample in samples { bytes += Array("\(sample.path)\u{0}\(sample.fileBytes)\n".utf8) }
+    for sample in samples {
+      bytes.append(contentsOf: sample.path.utf8)
+      bytes.append(0)
+      bytes.append(contentsOf: String(sample.fileBytes).utf8)
+      bytes.append(UInt8(ascii: "\n"))
+    }
     return bytes.withUnsafeBytes { XXH3_64bits_withSeed($0.baseAddress, $0.count, annotationsHash) }
   }
-}
 
-private func hasImageName(_ name: String) -> Bool {
-  let lower = name.lowercased()
-  return [".jpg", ".jpeg", ".png"].contains { lower.hasSuffix($0) && lower.count > $0.count }
+  // MARK: - Bytes for other ranks and for the index
+
+  /// Everything but the folder's own path, which is another one on each host.
+  func encode(to writer: inout ByteWriter) {
+    writer.write(annotationsHash)
+    writer.write(ignoredFiles.count)
+    for name in ignoredFiles { writer.write(name) }
+    writer.write(prefix)
+    writer.write(categories.count)
+    var position = 0
+    for (category, name) in categories.enumerated() {
+      let end = samples[position...].firstIndex { $0.category != category } ?? samples.endIndex
+      writer.write(name)
+      writer.write(end - position)
+      for sample in samples[position..<end] {
+        sample.encode(to: &writer, nameFrom: prefix.utf8.count + name.utf8.count + 1)
+      }
+      position = end
+    }
+  }
+
+  /// Reads what `encode` has written, for the data set at `directory`.
+  convenience init(
+    from reader: inout ByteReader, _ directory: String, _ files: any DataFiles
+  ) throws(ByteReader.Malformed) {
+    let annotationsHash = try reader.readNumber()
+    var ignoredFiles: [String] = []
+    for _ in 0..<(try reader.readCount()) { ignoredFiles.append(try reader.readText()) }
+    let prefix = try reader.readText()
+    var categories: [String] = []
+    var samples: [Sample] = []
+    for category in 0..<(try reader.readCount()) {
+      let name = try reader.readText()
+      categories.append(name)
+      let folder = prefix + name + "/"
+      for _ in 0..<(try reader.readCount()) {
+        samples.append(try Sample(from: &reader, folder: folder, category: category))
+      }
+    }
+    self.init(
+      directory, files, prefix: prefix, categories: categories, ignoredFiles: ignoredFiles,
+      annotationsHash: annotationsHash, samples: samples)
+  }
 }

@@ -81,20 +81,25 @@ public final class ImageStore: Sendable {
     }
   }
 
-  /// Decodes a sample's file into the workspace, at its own size.
+  /// Decodes a sample's file into the workspace, at its own size. Throws `DatasetError.badImages`, or `.otherFiles` if
+  /// this host does not have the file that was listed.
   func decode(_ sample: Int, _ workspace: ImageWorkspace) throws(DatasetError) {
-    let path = folder.samples[sample].path
-    func bad(_ reason: String) -> DatasetError { .badImages([BadImage(path: path, reason: reason)]) }
+    let sample = folder.samples[sample]
     do throws(DatasetError) {
-      try folder.read(path, into: &workspace.file)
+      try folder.read(sample.path, into: &workspace.file)
     } catch {
-      if case .unreadable(_, let reason) = error { throw bad(reason) }
-      throw error
+      guard case .unreadable(_, let reason) = error else { throw error }
+      // A link to nowhere was listed as such.
+      if sample.fileBytes == 0 { throw .badImages([BadImage(path: sample.path, reason: reason)]) }
+      throw .otherFiles([folder.differing(sample, reason)])
+    }
+    guard workspace.file.count == sample.fileBytes else {
+      throw .otherFiles([folder.differing(sample, foundBytes: workspace.file.count)])
     }
     do throws(ImageError) {
       try workspace.decoder.decode(workspace.file, into: &workspace.image)
     } catch {
-      throw bad(error.description)
+      throw .badImages([BadImage(path: sample.path, reason: error.description)])
     }
   }
 }

@@ -75,7 +75,8 @@ public struct LearningTask: Sendable {
     }
     var training = entries(.training)
     let validation = entries(.validation)
-    for (label, name) in classNames.enumerated() where !training.contains(where: { $0.label == label }) {
+    let labels = Set(training.map(\.label))
+    for (label, name) in classNames.enumerated() where !labels.contains(label) {
       throw .emptySplit(category: name, split: .training)
     }
     guard !validation.isEmpty else { throw .emptySplit(category: "all classes", split: .validation) }

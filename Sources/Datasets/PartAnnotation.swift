@@ -50,6 +50,27 @@ public struct PartAnnotation: Codable, Sendable, Equatable {
   }
 }
 
+extension PartAnnotation {
+  /// Name, centre and box, mask.
+  func encode(to writer: inout ByteWriter) {
+    writer.write(part)
+    writer.write([x, y] + (box.map { [$0.x0, $0.y0, $0.x1, $0.y1] } ?? []))
+    writer.write(mask == nil ? 0 : 1)
+    if let mask { writer.write(mask) }
+  }
+
+  init(from reader: inout ByteReader) throws(ByteReader.Malformed) {
+    let part = try reader.readText()
+    let numbers = try reader.readFloats()
+    guard [2, 6].contains(numbers.count) else { throw ByteReader.Malformed() }
+    let mask = try reader.readNumber() == 0 ? nil : try reader.readText()
+    self.init(
+      part: part, x: numbers[0], y: numbers[1],
+      box: numbers.count == 2 ? nil : Box(x0: numbers[2], y0: numbers[3], x1: numbers[4], y1: numbers[5]),
+      mask: mask)
+  }
+}
+
 /// What one line of annotations.jsonl says about one image; fields that are not named here are ignored.
 struct ImageAnnotation: Codable {
   var image: String

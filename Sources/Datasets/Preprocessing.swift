@@ -1,6 +1,3 @@
-import CKernels
-import Tensors
-
 /// From pixels in 0...255 to network input: (pixel - mean) · scale. Stored with a checkpoint, because a network
 /// understands only what it was trained on.
 public struct Preprocessing: Codable, Sendable, Equatable {
@@ -36,69 +33,26 @@ public struct Preprocessing: Codable, Sendable, Equatable {
     self.scale = scale
   }
 
-  /// Measures mean and standard deviation over the task's training images, each counted once, in the centre window.
+  /// Mean and standard deviation of the images that `sums` were taken over.
   ///
-  /// Runs on the process's thread pool. Sums are in Double and cut into chunks by the number of images alone, so
-  /// the result does not depend on the number of threads.
-  ///
-  /// - Parameters:
-  ///   - store: images resized to the side that `augmentation` asks for; what it decodes stays cached.
-  ///   - standardize: scale by 1/standard deviation of each channel; otherwise by 1.
-  /// - Throws: `DatasetError.badImages` with every unusable training image.
-  public static func measure(
-    _ task: LearningTask, _ store: ImageStore, imageSize: Int, meanKind: MeanKind,
-    augmentation: Augmentation = Augmentation(), standardize: Bool = true
-  ) throws(DatasetError) -> Preprocessing {
-    precondition(
-      store.side == augmentation.resizedSide(imageSize: imageSize),
-      "Preprocessing: images of side \(store.side), expected \(augmentation.resizedSide(imageSize: imageSize))"
-    )
-    let samples = Set(task.training.map(\.sample)).sorted()
-    let chunkCount = min(32, samples.count)
-    let values = imageSize * imageSize * 3
-    let window = augmentation.centered(imageSize: imageSize)
-    // Row i: the sums of chunk i, then its three sums of squares.
-    let sums = AlignedBuffer<Double>(count: chunkCount * (values + 3))
-    let first = sums.pointer
-    var failures = [[BadImage]](repeating: [], count: chunkCount)
-    failures.withUnsafeMutableBufferPointer { failures in
-      parallel(chunkCount) { chunk in
-        let workspace = ImageWorkspace()
-        let sum = first + chunk * (values + 3)
-        for i in (chunk * samples.count / chunkCount)..<((chunk + 1) * samples.count / chunkCount) {
-          do throws(DatasetError) {
-            try store.withImage(samples[i], workspace) {
-              ck_image_accumulate(
-                $0, Int64(store.side), Int64(window.x), Int64(window.y), Int64(imageSize), sum, sum + values)
-            }
-          } catch {
-            failures[chunk] += error.badImages
-          }
-        }
-      }
-    }
-    let bad = failures.flatMap { $0 }
-    guard bad.isEmpty else { throw .badImages(bad) }
-
-    for chunk in 1..<max(chunkCount, 1) {
-      for i in 0..<(values + 3) { first[i] += first[chunk * (values + 3) + i] }
-    }
-    let imageCount = Double(samples.count), pixelCount = imageCount * Double(imageSize * imageSize)
+  /// - Parameter standardize: scale by 1/standard deviation of each channel; otherwise by 1.
+  public init(_ sums: ImageSums, meanKind: MeanKind, standardize: Bool = true) {
+    let pixelMean = sums.pixelMeans, pixelCount = Double(sums.imageSize * sums.imageSize)
     let channelMean = (0..<3).map { c in
-      stride(from: c, to: values, by: 3).reduce(0.0) { $0 + first[$1] } / pixelCount
-    }
-    let deviation = (0..<3).map { c in
-      max(first[values + c] / pixelCount - channelMean[c] * channelMean[c], 0).squareRoot()
+      stride(from: c, to: pixelMean.count, by: 3).reduce(0.0) { $0 + pixelMean[$1] } / pixelCount
     }
     let mean: [Float] =
       switch meanKind {
-      case .pixel: (0..<values).map { Float(first[$0] / imageCount) }
+      case .pixel: pixelMean.map { Float($0) }
       case .channel: channelMean.map { Float($0) }
       case .none: [0, 0, 0]
       }
     // A channel that never varies (all images black) is left as it is.
-    let scale = deviation.map { standardize && $0 > 1e-3 ? Float(1 / $0) : 1 }
-    return Preprocessing(imageSize: imageSize, meanKind: meanKind, mean: mean, scale: scale)
+    let scale = zip(sums.channelMeanSquares, channelMean).map { square, mean in
+      let deviation = max(square - mean * mean, 0).squareRoot()
+      return standardize && deviation > 1e-3 ? Float(1 / deviation) : 1
+    }
+    self.init(imageSize: sums.imageSize, meanKind: meanKind, mean: mean, scale: scale)
   }
 
   /// The mean of every value of the window, [imageSize, imageSize, 3].

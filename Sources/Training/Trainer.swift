@@ -49,10 +49,13 @@ public final class Trainer {
   /// Prepares a run: opens the data, builds the network, loads the newest checkpoint if `resume`, and makes sure
   /// that all ranks agree. All ranks call it; it fails on all of them or on none.
   ///
-  /// - Parameter output: the run folder.
+  /// - Parameters:
+  ///   - output: the run folder.
+  ///   - requireCheckpoint: a resume that finds no checkpoint is an error and not a fresh start.
+  ///   - rebuildIndex: list the data set anew, whatever its index says.
   public init(
-    _ requested: TrainingConfiguration, output: String, resume: Bool, _ communicator: any Communicator,
-    _ console: Console
+    _ requested: TrainingConfiguration, output: String, resume: Bool, requireCheckpoint: Bool = false,
+    rebuildIndex: Bool = false, _ communicator: any Communicator, _ console: Console
   ) throws {
     let (resolved, architecture) = try onAllRanks(communicator) {
       try requested.validate(ranks: communicator.size)
@@ -64,6 +67,10 @@ public final class Trainer {
     ])
     let (run, checkpoint) = try onAllRanks(communicator) { () throws -> (RunFolder?, Checkpoint?) in
       guard communicator.rank == 0 else { return (nil, nil) }
+      // Before anything is made: what is missing may be a disk.
+      if requireCheckpoint && Checkpoint.names(in: output + "/checkpoints").isEmpty {
+        throw CheckpointError.missing(path: output)
+      }
       let run = try RunFolder(output, resume: resume)
       guard resume else { return (run, nil) }
       return (run, try Checkpoint.newest(in: run.checkpoints) { console.warning("passed over: \($0)") })
@@ -75,7 +82,7 @@ public final class Trainer {
     }
     data = try TrainingData(
       configuration, imageSize: configuration.imageSize ?? architecture.imageSize,
-      known: start.preprocessing, communicator, console)
+      known: start.preprocessing, rebuildIndex: rebuildIndex, communicator, console)
     self.run = run
     self.configuration = configuration.withFilterLossWarmup(trainingImages: data.task.training.count)
     self.communicator = communicator

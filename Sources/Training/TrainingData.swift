@@ -3,6 +3,8 @@ import Datasets
 import Foundation
 
 /// The data of a run, opened alike on all ranks: folder verified, task chosen, preprocessing known.
+///
+/// Rank 0 lists the folder and tells the others, which ask their disks about nothing but the files that they read.
 public struct TrainingData: Sendable {
   /// The folder, without the images that are left out.
   public let folder: ImageFolder
@@ -17,31 +19,47 @@ public struct TrainingData: Sendable {
 
   /// Opens and verifies the data of `configuration`. All ranks call it; it fails on all or on none.
   ///
-  /// Every image is decoded once, each rank its share. Broken ones end the run with a list of them all, or are left
-  /// out identically on every rank (`skipBadImages`).
-  /// - Parameter known: preprocessing of a checkpoint; nil: rank 0 measures the training split.
+  /// Every image is decoded once, each rank its share, unless the data set's index says that it has been. Broken ones end
+  /// the run with a list of them all, or are left out identically on every rank (`skipBadImages`). Files that are not on
+  /// every host as rank 0 has listed them end it always.
+  /// - Parameters:
+  ///   - known: preprocessing of a checkpoint, on rank 0 at least; nil: the ranks measure the training split together.
+  ///   - rebuildIndex: ask about every file anew, whatever the index says.
   public init(
     _ configuration: TrainingConfiguration, imageSize: Int, known: Preprocessing?,
-    _ communicator: any Communicator, _ console: Console
+    rebuildIndex: Bool = false, _ communicator: any Communicator, _ console: Console
   ) throws {
-    let verified = try onAllRanks(communicator) {
-      let folder = try ImageFolder(configuration.data)
-      return (folder, Self.verify(folder, communicator))
+    try self.init(
+      configuration, imageSize: imageSize, known: known, rebuildIndex: rebuildIndex, files: SystemFiles(),
+      communicator, console)
+  }
+
+  /// The same with files of another kind.
+  package init(
+    _ configuration: TrainingConfiguration, imageSize: Int, known: Preprocessing?, rebuildIndex: Bool,
+    files: any DataFiles, _ communicator: any Communicator, _ console: Console
+  ) throws {
+    // Rank 0 alone has the index.
+    var index = try onAllRanks(communicator) {
+      try communicator.rank == 0
+        ? DatasetIndex.open(configuration.data, files, rebuild: rebuildIndex) : nil
     }
-    let bad = try communicator.allGather(DatasetCheck.encode(verified.1)).flatMap {
-      DatasetCheck.decode($0) ?? []
-    }
+    let listing = try Self.share(index, of: configuration.data, files, communicator)
+    let bad = try Self.check(listing, communicator)
+    index?.setChecked(except: bad)
     if !bad.isEmpty {
+      // The good ones need not be decoded again once the bad ones are mended.
+      index?.save()
       guard configuration.skipBadImages else {
         throw ExitError(code: 65, "\(DatasetError.badImages(bad))", isShared: true)
       }
       for image in bad { console.warning("left out: \(image.path): \(image.reason)") }
     }
-    let folder = verified.0.excluding(bad)
+    let folder = listing.folder.excluding(bad)
     let augmentation = Augmentation(
       horizontalFlip: configuration.flip, cropMargin: Float(configuration.cropMargin),
       scaleJitter: Float(configuration.scaleJitter ?? 0), colorJitter: Float(configuration.colorJitter ?? 0))
-    let prepared = try onAllRanks(communicator) {
+    (task, store) = try onAllRanks(communicator) {
       let kind = configuration.positiveClass.map { LearningTask.Kind.singleCategory($0) } ?? .multiCategory
       let task = try LearningTask(
         kind, on: folder,
@@ -50,22 +68,82 @@ public struct TrainingData: Sendable {
       let store = ImageStore(
         folder, side: augmentation.resizedSide(imageSize: imageSize),
         cacheBytes: (1 << 30) / (communicator.size / communicator.processCount))
-      // One rank measures and tells the others, so that all subtract the same bits.
-      let measured =
-        try known
-        ?? (communicator.rank == 0
-          ? Preprocessing.measure(
-            task, store, imageSize: imageSize, meanKind: configuration.mean, augmentation: augmentation)
-          : nil)
-      return (task, store, measured)
+      return (task, store)
     }
     self.folder = folder
     self.augmentation = augmentation
-    task = prepared.0
-    store = prepared.1
-    let mine = try communicator.rank == 0 ? Array(JSONEncoder().encode(prepared.2)) : []
-    preprocessing = try JSONDecoder().decode(
-      Preprocessing.self, from: Data(try communicator.allGather(mine)[0]))
+
+    let key = DatasetIndex.key(
+      folder, task, augmentation, imageSize: imageSize, meanKind: configuration.mean)
+    if let told = try Self.share(known ?? index?.preprocessing(key), communicator) {
+      preprocessing = told
+    } else {
+      // Worth keeping, should the measurement be interrupted.
+      index?.save()
+      preprocessing = try Self.measure(
+        task, store, augmentation, imageSize: imageSize, meanKind: configuration.mean, communicator)
+      index?.keep(preprocessing, key)
+    }
+    if index?.save() == false {
+      console.line(
+        "the list of the data set cannot be kept for the next start – \(configuration.data) and ~/.cache")
+    }
+  }
+
+  /// What rank 0 has listed, on every rank.
+  private static func share(
+    _ index: DatasetIndex?, of directory: String, _ files: any DataFiles, _ communicator: any Communicator
+  ) throws -> DatasetListing {
+    let encoded = communicator.size == 1 ? [] : index?.listing.encoded() ?? []
+    let told = try communicator.broadcast(encoded, root: 0)
+    return try onAllRanks(communicator) {
+      try index?.listing ?? DatasetListing(told, directory, files)
+    }
+  }
+
+  /// What rank 0 knows, on every rank.
+  private static func share(
+    _ known: Preprocessing?, _ communicator: any Communicator
+  ) throws -> Preprocessing? {
+    let mine = try onAllRanks(communicator) {
+      communicator.rank == 0 ? Array(try JSONEncoder().encode([known].compactMap { $0 })) : []
+    }
+    let told = try communicator.broadcast(mine, root: 0)
+    return try JSONDecoder().decode([Preprocessing].self, from: Data(told)).first
+  }
+
+  /// Decodes this rank's share of the images that have never been, and looks whether this host's files are those that were
+  /// listed. The unusable ones of all ranks, in the order of ranks.
+  private static func check(_ listing: DatasetListing, _ communicator: any Communicator) throws -> [BadImage]
+  {
+    let unchecked = listing.unchecked
+    let share = ShardedSampler.share(
+      of: unchecked.count, rank: communicator.rank, rankCount: communicator.size)
+    var mine = DatasetCheck.spotCheck(listing.folder)
+    // Without the data there is no need to try them all.
+    if mine.isEmpty { mine = DatasetCheck.verify(listing.folder, samples: Array(unchecked[share])) }
+    let found = try communicator.allGather(DatasetCheck.encode(mine)).flatMap {
+      DatasetCheck.decode($0) ?? []
+    }
+    let others = found.filter { $0.host != nil }
+    guard others.isEmpty else {
+      throw ExitError(code: 65, "\(DatasetError.otherFiles(others))", isShared: true)
+    }
+    return found
+  }
+
+  /// Each rank reads its share of the training images; the sums are exact, so all find the bits that one rank would.
+  private static func measure(
+    _ task: LearningTask, _ store: ImageStore, _ augmentation: Augmentation, imageSize: Int,
+    meanKind: Preprocessing.MeanKind, _ communicator: any Communicator
+  ) throws -> Preprocessing {
+    var sums = try onAllRanks(communicator) {
+      try ImageSums(
+        task, store, imageSize: imageSize, augmentation: augmentation, rank: communicator.rank,
+        rankCount: communicator.size)
+    }
+    sums.values = try communicator.allReduce(sums.values, .sum)
+    return Preprocessing(sums, meanKind: meanKind)
   }
 
   /// A loader of this rank's shares of one split, in order and unaltered.
@@ -78,13 +156,6 @@ public struct TrainingData: Sendable {
         split: .validation, batchSize: configuration.batchSize, rank: communicator.rank,
         rankCount: communicator.size, preprocessing: preprocessing, augmentation: augmentation,
         threadCount: configuration.loaderThreadCount))
-  }
-
-  /// This rank's share of the images, each decoded once.
-  private static func verify(_ folder: ImageFolder, _ communicator: any Communicator) -> [BadImage] {
-    let share = ShardedSampler.share(
-      of: folder.samples.count, rank: communicator.rank, rankCount: communicator.size)
-    return DatasetCheck.verify(folder, range: share)
   }
 
   /// A loader of this rank's shares, idle until started.

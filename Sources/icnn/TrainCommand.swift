@@ -18,7 +18,11 @@ struct TrainCommand: ParsableCommand {
   @OptionGroup var options: TrainOptions
   @Option(help: ArgumentHelp("Run folder: configuration, metrics, checkpoints.", valueName: "run"))
   var output: String
-  @Flag(help: "Continue from the newest valid checkpoint of the run.") var resume = false
+  @Flag(help: "Continue from the newest valid checkpoint of the run; begin if it has none.") var resume =
+    false
+  @Flag(help: "With --resume: end with code 66 if the run has no checkpoint.") var requireCheckpoint = false
+  @Flag(help: "List the data set and decode every image anew, whatever its index (.icnn-index) says.")
+  var rebuildIndex = false
   @OptionGroup var threads: ThreadOptions
   @OptionGroup var stall: StallOptions
   @OptionGroup var trace: TraceArguments
@@ -32,6 +36,9 @@ struct TrainCommand: ParsableCommand {
       throw ValidationError("--data is missing: give the folder of a data set (`icnn demo` needs none)")
     }
     guard !checkGradients || debug else { throw ValidationError("--check-gradients needs --debug") }
+    guard !requireCheckpoint || resume else {
+      throw ValidationError("--require-checkpoint needs --resume")
+    }
     guard !debug || trace.trace == nil else {
       throw ValidationError("--debug and --trace exclude each other")
     }
@@ -46,7 +53,9 @@ struct TrainCommand: ParsableCommand {
     case .corrected, .notCorrected: console.line(ICNN.blasCore.description)
     case .suitable, .chosenByUser: break
     }
-    let trainer = try Trainer(configuration, output: output, resume: resume, communicator, console)
+    let trainer = try Trainer(
+      configuration, output: output, resume: resume, requireCheckpoint: requireCheckpoint,
+      rebuildIndex: rebuildIndex, communicator, console)
     if debug {
       guard communicator.size == 1 else {
         throw ExitError(

@@ -39,8 +39,8 @@ import Testing
     let images = try ImageFolder(folder.path)
     task = try LearningTask(.multiCategory, on: images)
     store = ImageStore(images, side: augmentation.resizedSide(imageSize: Self.imageSize))
-    preprocessing = try Preprocessing.measure(
-      task, store, imageSize: Self.imageSize, meanKind: .pixel, augmentation: augmentation)
+    preprocessing = Preprocessing(
+      try ImageSums(task, store, imageSize: Self.imageSize, augmentation: augmentation), meanKind: .pixel)
   }
 
   func configuration(_ split: Split = .training, batchSize: Int, rank: Int = 0, of ranks: Int = 1)

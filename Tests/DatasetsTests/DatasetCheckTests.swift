@@ -1,3 +1,4 @@
+import Foundation
 import Synchronization
 import Testing
 
@@ -38,17 +39,44 @@ import Testing
     let images = try ImageFolder(folder.path)
     let joined = (0..<rankCount).flatMap { rank in
       let range = ShardedSampler.share(of: images.samples.count, rank: rank, rankCount: rankCount)
-      return DatasetCheck.decode(DatasetCheck.encode(DatasetCheck.verify(images, range: range)))!
+      return DatasetCheck.decode(DatasetCheck.encode(DatasetCheck.verify(images, samples: Array(range))))!
     }
     #expect(joined == DatasetCheck.verify(images))
     #expect(DatasetCheck.decode([1, 2, 3]) == nil)
   }
 
-  @Test func aFileThatVanishedIsReported() throws {
+  /// What is not there as it was listed is another fault than a bad image, and names the host.
+  @Test func filesOfAnotherHostAreReported() throws {
     let images = try ImageFolder(folder.path)
     folder.remove("images/b/010.png")
+    folder.write("images/b/011.png", folder.read("images/b/011.png") + [0])
+    try FileManager.default.createSymbolicLink(
+      atPath: folder.path + "/images/b/021.png", withDestinationPath: "/nowhere")
+    let found = DatasetCheck.verify(images).filter { $0.host != nil }
+    #expect(found.map(\.path) == ["images/b/010.png", "images/b/011.png"])
+    #expect(found.allSatisfy { $0.host == SystemFiles().host })
+    #expect(found[0].reason.contains("No such file") && found[0].reason.contains("bytes"))
+    let length = images.samples.first { $0.path == "images/b/011.png" }!.fileBytes
     #expect(
-      DatasetCheck.verify(images).contains { $0.path == "images/b/010.png" && $0.reason.contains("No such") })
+      found[1].reason.contains("\(length + 1) bytes in ") && found[1].reason.contains("with \(length) bytes"))
+    let error = DatasetError.otherFiles(found)
+    #expect(error.exitCode == 65 && error.badImages == found)
+    #expect(error.description.contains("images/b/010.png on host \(SystemFiles().host): "))
+    // A link to nowhere is listed as one, and a bad image.
+    let linked = DatasetCheck.verify(try ImageFolder(folder.path)).first { $0.path == "images/b/021.png" }
+    #expect(linked?.host == nil && linked?.reason.contains("No such file") == true)
+  }
+
+  @Test func aFewLooksTellAnotherDataSet() throws {
+    let images = try ImageFolder(folder.path)
+    #expect(DatasetCheck.spotCheck(images).isEmpty)
+    #expect(DatasetCheck.spotCheck(images, count: 1000).isEmpty)
+    folder.remove("images/a")
+    let found = DatasetCheck.spotCheck(images)
+    #expect(
+      found.count > 4 && found.count <= 16
+        && found.allSatisfy { $0.host != nil && $0.path.hasPrefix("images/a/") })
+    #expect(found.allSatisfy { $0.reason.contains("no such file") })
   }
 
   @Test func theErrorListsTwentyAndCountsAll() throws {

@@ -27,8 +27,9 @@ import Testing
   var store: ImageStore { ImageStore(folder, side: augmentation.resizedSide(imageSize: size)) }
 
   func measure(_ kind: Preprocessing.MeanKind, standardize: Bool = true) throws -> Preprocessing {
-    try Preprocessing.measure(
-      task, store, imageSize: size, meanKind: kind, augmentation: augmentation, standardize: standardize)
+    Preprocessing(
+      try ImageSums(task, store, imageSize: size, augmentation: augmentation), meanKind: kind,
+      standardize: standardize)
   }
 
   /// The centre windows of all training images, by plain loops.
@@ -86,9 +87,8 @@ import Testing
     for name in ["a/101", "b/105"] { files["images/\(name).png"] = [1, 2, 3] }
     let broken = try ImageFolder(named: "set", files: files)
     let error = datasetError {
-      _ = try Preprocessing.measure(
-        try LearningTask(.multiCategory, on: broken), ImageStore(broken, side: 5), imageSize: 5,
-        meanKind: .channel)
+      _ = try ImageSums(
+        LearningTask(.multiCategory, on: broken), ImageStore(broken, side: 5), imageSize: 5)
     }
     #expect(error?.badImages.map(\.path) == ["images/a/101.png", "images/b/105.png"])
   }

@@ -126,6 +126,40 @@ import Testing
     }
   }
 
+  @Test("a resume that must find a checkpoint and finds none, and one that need not")
+  func requiredCheckpoint() throws {
+    try Program.withFolder { folder in
+      let arguments = Program.training(folder + "/run", "--steps", "1")
+      try expect(64, "--require-checkpoint needs --resume", from: arguments + ["--require-checkpoint"])
+      try expect(
+        66, "no checkpoint – \(folder)/run", from: arguments + ["--resume", "--require-checkpoint"])
+      // What is missing may be a disk: nothing is made in its place.
+      #expect(!FileManager.default.fileExists(atPath: folder + "/run"))
+      try expect(0, from: arguments + ["--resume"])
+      try expect(0, "resumed at step 1", from: arguments + ["--resume", "--require-checkpoint"])
+    }
+  }
+
+  @Test("an image that is written over in its place: noticed when it is read, listed anew when told to")
+  func writtenOver() throws {
+    try withData { data, run in
+      let arguments = Program.training(run, data: data, "--steps", "6", "--batch-size", "30")
+      try expect(0, from: arguments)
+      #expect(FileManager.default.fileExists(atPath: data + "/.icnn-index"))
+      let path = try firstImage(data)
+      let file = try #require(FileHandle(forWritingAtPath: path))
+      try file.seekToEnd()
+      try file.write(contentsOf: Data([0]))
+      try file.close()
+      let more = Program.training(run, data: data, "--steps", "6", "--batch-size", "30").map {
+        $0 == run ? run + "2" : $0
+      }
+      try expect(65, "not as listed", (path as NSString).lastPathComponent, "--rebuild-index", from: more)
+      try expect(0, from: more + ["--resume", "--rebuild-index"])
+      try expect(0, from: more.map { $0 == run + "2" ? run + "3" : $0 })
+    }
+  }
+
   @Test("a checkpoint of another network, a run of its own")
   func otherRun() throws {
     try Program.withFolder { folder in

@@ -101,34 +101,90 @@ struct EquivalenceTests {
     }
   }
 
-  @Test("two ranks with different data refuse to start and name the field")
+  /// Two ranks that are each a host of their own: other working folders, in which the same paths lead to other files.
+  private static func runHosts(_ folder: String, _ arguments: [String]) throws -> ProcessRun.Outcome {
+    let script = folder + "/rank.sh"
+    try """
+    #!/bin/sh
+    cd "\(folder)/host-$OMPI_COMM_WORLD_RANK" && exec "$@"
+    """.write(toFile: script, atomically: true, encoding: .utf8)
+    return try MPIRun.run(
+      np: 2, executable: URL(fileURLWithPath: "/bin/sh"),
+      arguments: [script, Program.executable.path] + arguments, timeoutSeconds: 60)
+  }
+
+  /// A folder for each host, with a copy of the data set.
+  private static func makeHosts(_ folder: String) throws {
+    for host in ["host-0", "host-1"] {
+      try FileManager.default.createDirectory(atPath: folder + "/" + host, withIntermediateDirectories: true)
+      try FileManager.default.copyItem(atPath: Program.data, toPath: folder + "/" + host + "/data")
+    }
+  }
+
+  private static func images(_ data: String) throws -> [String] {
+    let names = FileManager.default.enumerator(atPath: data + "/images")
+    return (names?.compactMap { $0 as? String } ?? []).filter { $0.hasSuffix(".png") }.sorted().map {
+      data + "/images/" + $0
+    }
+  }
+
+  @Test("a host with other data is named, with the file, when it reads it: at the start or in a step")
   func differentData() throws {
     try Program.withFolder { folder in
-      let other = folder + "/other"
-      try FileManager.default.copyItem(atPath: Program.data, toPath: other)
-      let victim =
-        other + "/images/" + (try FileManager.default.contentsOfDirectory(atPath: other + "/images")[0])
-      let image = try FileManager.default.contentsOfDirectory(atPath: victim)[0]
-      let annotations = try String(contentsOfFile: other + "/annotations.jsonl", encoding: .utf8)
-      try annotations.split(separator: "\n").filter {
-        !$0.contains(victim.split(separator: "/").last! + "/" + image)
-      }.joined(separator: "\n")
-        .write(toFile: other + "/annotations.jsonl", atomically: true, encoding: .utf8)
-      try FileManager.default.removeItem(atPath: victim + "/" + image)
-      // The data folder is the same path on both hosts, its content is not: a link per rank.
-      let script = folder + "/rank.sh"
-      try """
-      #!/bin/sh
-      ln -s "$1" "\(folder)/data-$OMPI_COMM_WORLD_RANK"
-      cd "\(folder)" && mkdir -p "host-$OMPI_COMM_WORLD_RANK" && cd "host-$OMPI_COMM_WORLD_RANK"
-      if [ "$OMPI_COMM_WORLD_RANK" = 0 ]; then ln -s "\(Program.data)" data; else ln -s "\(other)" data; fi
-      exec "\(Program.executable.path)" train --data data --output "\(folder)/run" --image-size 16 --steps 2
-      """.write(toFile: script, atomically: true, encoding: .utf8)
-      let run = try MPIRun.run(
-        np: 2, executable: URL(fileURLWithPath: "/bin/sh"), arguments: [script, Program.data],
-        timeoutSeconds: 60)
-      #expect(run.exitCode == 78, "\(run.stderr)")
-      #expect(run.stderr.contains("data-set fingerprint: rank 0 has") && run.stderr.contains("rank 1 has"))
+      try Self.makeHosts(folder)
+      let arguments = { (run: String) in
+        [
+          "train", "--data", "data", "--output", folder + "/" + run, "--image-size", "16", "--steps", "6",
+          "--batch-size",
+          "7", "--threads", "1",
+        ]
+      }
+      let good = try Self.runHosts(folder, arguments("good"))
+      #expect(good.exitCode == 0, "\(good.stderr)")
+      // The index says that all images have been decoded: only a step can notice.
+      let images = try Self.images(folder + "/host-1/data")
+      try #require(images.count == 40)
+      let seenAtStart = Set((0..<16).map { $0 * 40 / 16 })
+      for (index, image) in images.enumerated() where !seenAtStart.contains(index) {
+        try (Data(contentsOf: URL(fileURLWithPath: image)) + [0]).write(to: URL(fileURLWithPath: image))
+      }
+      let step = try Self.runHosts(folder, arguments("step"))
+      #expect(step.exitCode == 65 && !step.timedOut, "\(step.stderr)")
+      #expect(step.stderr.contains("rank 1: 1 file is not as listed"), "\(step.stderr)")
+      #expect(step.stderr.contains(" on host \(ProcessInfo.processInfo.hostName): "), "\(step.stderr)")
+      try FileManager.default.removeItem(atPath: images[0])
+      let start = try Self.runHosts(folder, arguments("start"))
+      #expect(start.exitCode == 65 && !start.timedOut, "\(start.stderr)")
+      #expect(
+        start.stderr.contains(images[0].components(separatedBy: "/data/")[1] + " on host "), "\(start.stderr)"
+      )
+      #expect(start.stderr.components(separatedBy: "error: ").count == 2, "\(start.stderr)")
+      #expect(Program.checkpoints(folder + "/start").isEmpty)
+    }
+  }
+
+  @Test("a run is resumed by ranks that do not see its folder, to the bits of an undisturbed one")
+  func separateFolders() throws {
+    try Program.withFolder { folder in
+      try Self.makeHosts(folder)
+      // As many steps for all: rates depend on the length of the run.
+      let arguments = { (run: String) in
+        Program.training(
+          run, data: "data", "--steps", "6", "--checkpoint-every", "4", "--keep-checkpoints", "9")
+      }
+      let whole = try Self.runHosts(folder, arguments("whole"))
+      #expect(whole.exitCode == 0, "\(whole.stderr)")
+      let run = folder + "/host-0/run"
+      try FileManager.default.copyItem(atPath: folder + "/host-0/whole", toPath: run)
+      try FileManager.default.removeItem(atPath: run + "/checkpoints/step-00000006")
+      let resumed = try Self.runHosts(folder, arguments("run") + ["--resume", "--require-checkpoint"])
+      #expect(resumed.exitCode == 0, "\(resumed.stderr)")
+      #expect(resumed.stderr.contains("resumed at step 4"), "\(resumed.stderr)")
+      for file in ["model.safetensors", "optimizer.safetensors"] {
+        #expect(try Program.newest(run, file) == Program.newest(folder + "/host-0/whole", file), "\(file)")
+      }
+      // Rank 1 has written nothing.
+      #expect(try FileManager.default.contentsOfDirectory(atPath: folder + "/host-1") == ["data"])
     }
   }
 

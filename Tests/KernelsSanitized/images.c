@@ -43,10 +43,11 @@ static void check_accumulate(int64_t extent, int64_t x0, int64_t y0, int64_t siz
   check_begin("sums of %lld in %lld pixels", (long long)size, (long long)extent);
   while (check_next()) {
     float *source = floats(extent * extent * 3, POSITIVE);
-    double *sum = doubles(size * size * 3, ZERO), *squares = doubles(3, ZERO);
+    double *sum = doubles(size * size * 3, ZERO), *squares = doubles(9, ZERO);
+    for (int64_t i = 0; i < extent * extent * 3; i++) source[i] *= 255;
     ck_image_accumulate(source, extent, x0, y0, size, sum, squares);
     check_doubles("sum", sum, size * size * 3, 0);
-    check_doubles("squares", squares, 3, 0);
+    check_doubles("squares", squares, 9, 0);
     release_arrays();
   }
 }

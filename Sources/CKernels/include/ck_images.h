@@ -35,9 +35,13 @@ typedef struct {
 void ck_image_normalize(const float *source, int64_t side, ck_window window, int64_t size,
                         const ck_color_change *color, const float *mean, const float scale[3], float *output);
 
-/// Adds the window of size x size pixels at (x0, y0) of source [side][side][3] to sum [size][size][3] and each
-/// channel's squares to squares[3].
+/// Adds the window of size x size pixels (0...255) at (x0, y0) of source [side][side][3] to sum [size][size][3], as whole
+/// multiples of 1/65536, and each channel's squares of these to squares [3][3]: digits of base 2^20, the lowest first,
+/// of the sum of each row (size <= 4096).
+///
+/// All of it are whole numbers in Double: added up in any order they give the same bits, up to 2^29 images for sum and
+/// 2^33 rows for squares.
 void ck_image_accumulate(const float *source, int64_t side, int64_t x0, int64_t y0, int64_t size, double *sum,
-                         double squares[3]);
+                         double squares[9]);
 
 #endif

@@ -35,6 +35,8 @@ final class Supervisor {
   private let run: String?
   private let log: LaunchLog
   private var policy: RestartPolicy
+  /// Whether any attempt has begun from or written a checkpoint: from then on nobody begins anew.
+  private var hasSeenCheckpoint = false
 
   /// - Parameters:
   ///   - job: how ranks are started; their number and hosts are the supervisor's.
@@ -59,6 +61,7 @@ final class Supervisor {
       let before = run.map { RunProgress($0) }
       let end = try self.attempt(attempt, from: before)
       let after = run.map { RunProgress($0) }
+      if [before, after].contains(where: { $0?.checkpointStep != nil }) { hasSeenCheckpoint = true }
       if end.code == 0 || StopForwarding.signalNumber != nil { return end }
       if end == .growing {
         attempt += 1
@@ -103,13 +106,18 @@ final class Supervisor {
         "no \(job.program.rawValue) – \(job.mpirun ?? "not on the PATH") – apt install openmpi-bin, or give --mpirun"
       )
     }
-    let isResumed = run != nil && number > 1 && progress?.hasBegun == true && !command.contains("--resume")
+    var command = command
+    if number > 1 && (hasSeenCheckpoint || progress?.hasBegun == true) {
+      // A disk that has vanished must not begin the run anew.
+      let options = ["--resume"] + (hasSeenCheckpoint ? ["--require-checkpoint"] : [])
+      command += options.filter { !command.contains($0) }
+    }
     log.line(
       "start \(number): \(place.ranks) rank\(place.ranks == 1 ? "" : "s")"
         + (hosts == nil ? "" : " on \(place.names.joined(separator: ", "))")
         + (progress.map { ", from \($0.description)" } ?? ""))
     let began = ContinuousClock.now
-    let process = try launcher.start(command + (isResumed ? ["--resume"] : []))
+    let process = try launcher.start(command)
     var tree = ProcessTree(root: process.processIdentifier)
     let verdict = watch(process, &tree, place)
     let code = Launcher.end(of: process)

@@ -134,7 +134,7 @@ struct SupervisionTests {
     }
   }
 
-  @Test("after a checkpoint it goes on as often as it must, with --resume")
+  @Test("after a checkpoint it goes on as often as it must, and never from nothing")
   func progress() throws {
     try Program.withFolder { folder in
       let run = folder + "/run"
@@ -150,7 +150,41 @@ struct SupervisionTests {
       #expect(ended.exitCode == 0, "\(ended.stderr)")
       let calls = try Self.calls(folder)
       #expect(calls.count == 4)
-      #expect(calls.map { $0.hasSuffix(" --resume") } == [false, true, true, true])
+      #expect(calls.map { $0.hasSuffix(" --resume --require-checkpoint") } == [false, true, true, true])
+    }
+  }
+
+  @Test("a run folder that vanishes is not begun anew")
+  func vanished() throws {
+    try Program.withFolder { folder in
+      let run = folder + "/run"
+      let script = try Self.standIn(
+        folder,
+        """
+        n=$(wc -l <\(folder)/calls)
+        [ "$n" = 1 ] && mkdir -p \(run)/checkpoints/step-00000001 && exit 139
+        [ "$n" = 2 ] && rm -r \(run) && exit 139
+        while [ "$1" != train ]; do shift; done
+        exec \(Program.executable.path) "$@"
+        """)
+      let ended = try Self.launch(["--mpirun", script], Self.training(run)).wait()
+      #expect(ended.exitCode == 66, "\(ended.stderr)")
+      #expect(ended.stderr.contains("no checkpoint – \(run)"), "\(ended.stderr)")
+      let calls = try Self.calls(folder)
+      #expect(calls.count == 3 && calls.last?.hasSuffix(" --resume --require-checkpoint") == true, "\(calls)")
+      #expect(!FileManager.default.fileExists(atPath: run))
+    }
+  }
+
+  @Test("a run without a checkpoint may begin anew")
+  func noCheckpointYet() throws {
+    try Program.withFolder { folder in
+      let run = folder + "/run"
+      let script = try Self.standIn(folder, "mkdir -p \(run)\necho 1 >>\(run)/metrics.jsonl\nexit 139")
+      let ended = try Self.launch(["--mpirun", script, "--max-restarts", "1"], Self.training(run)).wait()
+      #expect(ended.exitCode == 75, "\(ended.stderr)")
+      let calls = try Self.calls(folder)
+      #expect(calls.map { $0.hasSuffix(" --resume") } == [false, true], "\(calls)")
     }
   }
 
