@@ -6,16 +6,18 @@
 1. The data set is cut anew (prepare.py): photographs that networks are judged by are in nobody's training.
 2. One ordinary network is trained on all categories, from scratch.
 3. From its weights, with the same budget and seeds: the ordinary twin, the masks alone and the interpretable network, for each
-   category against as many counter-examples and for all categories together; with --ablations also other forms.
+   category against counter-examples and for all categories together; with --ablations also other forms.
 4. Each is evaluated on the judged photographs; a table is printed and written to STUDY/table.md. As in the paper, a filter's
    instability is that on the photographs with its highest peaks, half of the annotated ones (the authors': 100 of some 200
-   a category); that on all of them stands beside it.
+   a category); that on all of them stands beside it. A filter's regions, for part interpretability, are its strongest
+   activations on all judged photographs, whatever they show.
 
 What is finished is not done again, what was interrupted is resumed: stop it and start it as you like. The commands are in
 STUDY/commands.txt, each run's output beside it.
 """
 
 import argparse
+import concurrent.futures
 import json
 import math
 import pathlib
@@ -23,6 +25,7 @@ import shlex
 import statistics
 import subprocess
 import sys
+import threading
 import time
 
 import prepare
@@ -62,29 +65,36 @@ class Run:
         if task != MULTI:
             self.train += ["--positive-class", task]
         self.train += arguments
-        def evaluate(top):
-            return [options.icnn, "evaluate", "--checkpoint", self.folder, "--data", data, "--json", "--top", top,
+        def evaluate(data, top):
+            return [options.icnn, "evaluate", "--checkpoint", self.folder, "--data", data, "--json", "--no-entropies", "--top", top,
                     "--threads", options.threads]
 
-        self.evaluate, self.evaluate_all = evaluate(options.judged // 2), evaluate(options.judged)
+        half = options.judged // 2
+        self.evaluations = {"half": evaluate(data, half), "all": evaluate(data, options.judged),
+                            "wide": evaluate(data if task == MULTI else study / "wide" / task, half)}
 
 
 def plan(study, categories, options):
     """The runs in their order: whole comparisons first, so that an unfinished study says something."""
     variants = VARIANTS | (ABLATIONS if options.ablations else {})
+    if options.variants:
+        variants = {name: variants[name] for name in options.variants}
     tasks = categories + ([MULTI] if options.multi else [])
     return [Run(study, task, variant, seed, options, arguments)
             for seed in options.seeds for task in tasks for variant, arguments in variants.items()]
 
 
+class Failure(Exception):
+    """A command that failed: its exit code and what to say of it."""
+
+
 def execute(command, log, output=None):
-    """Runs a command, its words in `log` or, those on standard output, returned; ends the program with its code if it fails."""
+    """Runs a command, its words in `log` or, those on standard output, returned; throws Failure."""
     words = [str(word) for word in command]
     with open(log, "a", encoding="utf-8") as words_out:
         outcome = subprocess.run(words, stdout=subprocess.PIPE if output else words_out, stderr=words_out, check=False)
     if outcome.returncode:
-        print(f"error: {shlex.join(words)} ended with {outcome.returncode} – see {log}", file=sys.stderr)
-        sys.exit(outcome.returncode)
+        raise Failure(outcome.returncode, f"{shlex.join(words)} ended with {outcome.returncode} – see {log}")
     return outcome.stdout
 
 
@@ -94,9 +104,8 @@ def train(command, folder, log):
 
 
 def evaluate(run, log):
-    """Both evaluations of a run, as {"half": …, "all": …}."""
-    result = {"half": json.loads(execute(run.evaluate, log, output=True)),
-              "all": json.loads(execute(run.evaluate_all, log, output=True))}
+    """The evaluations of a run, as {"half": …, "all": …, "wide": …}."""
+    result = {name: json.loads(execute(command, log, output=True)) for name, command in run.evaluations.items()}
     partial = run.result.with_suffix(".partial")
     partial.write_text(json.dumps(result))
     partial.replace(run.result)
@@ -133,8 +142,8 @@ COLUMNS = [
     ("on all", "all", "location_instability", 4, None),
     ("/ ordinary", "all", "location_instability", 2, ratio),
     ("part correlation", "half", "part_correlation", 2, None),
-    ("part interpretability", "half", "part_interpretability", 3, None),
-    ("/ ordinary", "half", "part_interpretability", 2, ratio),
+    ("part interpretability", "wide", "part_interpretability", 3, None),
+    ("/ ordinary", "wide", "part_interpretability", 2, ratio),
     ("purity", "half", "purity", 2, None),
 ]
 
@@ -186,6 +195,8 @@ def parser():
     parser.add_argument("--no-multi", dest="multi", action="store_false", help="leave out all categories together")
     parser.add_argument("--seeds", type=lambda text: [int(seed) for seed in text.split(",")], default=[1, 2, 3])
     parser.add_argument("--ablations", action="store_true", help="other strengths, gradients and formulations too")
+    parser.add_argument("--variants", type=lambda text: text.split(","), metavar="NAMES",
+                        help="only these, for example ordinary,interpretable")
     parser.add_argument("--network", default="compact")
     parser.add_argument("--image-size", type=int, default=96)
     parser.add_argument("--pretraining-epochs", type=int, default=40)
@@ -194,7 +205,10 @@ def parser():
     parser.add_argument("--launcher", default="", help='of the twins, for example "mpirun -np 2"')
     parser.add_argument("--pretrained", type=pathlib.Path, metavar="RUN", help="pre-trained already: leave step 2 out")
     parser.add_argument("--judged", type=int, default=100, help="annotated objects a category is judged by")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--counter-examples", choices=prepare.KINDS, default=prepare.KINDS[0],
+                        help="of a single category: photographs without any of the animals, as in the paper, or the other animals too")
+    parser.add_argument("--threads", type=int, default=1, help="of a run")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at the same time")
     parser.add_argument("--table", action="store_true", help="only print the table of what is finished")
     return parser
 
@@ -204,13 +218,22 @@ def main():
     study = options.output
     for folder in ["runs", "results"]:
         (study / folder).mkdir(parents=True, exist_ok=True)
-    categories = prepare.prepare(options.data, study, options.judged)
+    categories = prepare.prepare(options.data, study, options.judged, options.counter_examples)
     unknown = set(options.categories or []) - set(categories)
     if unknown:
         sys.exit(f"error: no category {', '.join(sorted(unknown))} – {options.data} has {', '.join(categories)}")
+    known = [*VARIANTS, *(ABLATIONS if options.ablations else {})]
+    unknown = set(options.variants or []) - set(known)
+    if unknown:
+        sys.exit(f"error: no variant {', '.join(sorted(unknown))} – there are {', '.join(known)}; more with --ablations")
     runs = plan(study, options.categories or categories, options)
     if not options.table:
-        perform(study, runs, options)
+        try:
+            perform(study, runs, options)
+        except Failure as failure:
+            code, message = failure.args
+            print(f"error: {message}", file=sys.stderr)
+            sys.exit(code)
     results = finished(runs)
     if not results:
         sys.exit(f"error: no run of {study} is finished")
@@ -224,7 +247,7 @@ def perform(study, runs, options):
                "--image-size", options.image_size, "--threads", options.threads, "--ordinary",
                "--epochs", options.pretraining_epochs, "--validate-every", 5]
     commands = [command] * (options.pretrained is None)
-    commands += [part for run in runs for part in (run.train, run.evaluate, run.evaluate_all)]
+    commands += [part for run in runs for part in (run.train, *run.evaluations.values())]
     (study / "commands.txt").write_text("".join(shlex.join(map(str, words)) + "\n" for words in commands))
     if options.pretrained is None and not (study / "results" / "pretrained.done").exists():
         print("pre-training", flush=True)
@@ -232,13 +255,30 @@ def perform(study, runs, options):
         (study / "results" / "pretrained.done").touch()
     missing = [run for run in runs if not run.result.exists()]
     began = time.monotonic()
-    for index, run in enumerate(missing):
-        left = (time.monotonic() - began) / index * (len(missing) - index) if index else None
-        print(f"{index + 1}/{len(missing)}  {run.name}" + ("" if left is None else f"  {left / 60:.0f} min left"), flush=True)
-        log = study / "runs" / f"{run.name}.log"
+    failed = threading.Event()
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        jobs = [pool.submit(finish, run, study, failed) for run in missing]
+        for count, job in enumerate(concurrent.futures.as_completed(jobs), 1):
+            name = job.result()
+            if name is None:
+                continue
+            left = (time.monotonic() - began) / count * (len(missing) - count)
+            print(f"{count}/{len(missing)}  {name}  {left / 60:.0f} min left", flush=True)
+            (study / "table.md").write_text(table(finished(runs)))
+
+
+def finish(run, study, failed):
+    """Trains and evaluates, and returns the run's name; None, and nothing is done, if another run has failed."""
+    if failed.is_set():
+        return None
+    log = study / "runs" / f"{run.name}.log"
+    try:
         train(run.train, run.folder, log)
         evaluate(run, log)
-        (study / "table.md").write_text(table(finished(runs)))
+    except Failure:
+        failed.set()
+        raise
+    return run.name
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ class PrepareTests(unittest.TestCase):
         self.assertEqual(len(prepare.judged_groups(objects("cat", 6), 100)), 3)
 
     def test_as_many_counter_examples_evenly_and_of_the_same_split(self):
-        records = [record for record, _ in prepare.single(self.categories, self.negatives, "cat")]
+        records = [record for record, _ in prepare.single(self.categories, self.negatives, "cat", "animals")]
         for split in ["train", "val"]:
             count = collections.Counter(
                 record["group"].split("/")[0] if record["category"] == "negative" else "cat"
@@ -48,8 +48,26 @@ class PrepareTests(unittest.TestCase):
             self.assertEqual(sum(others), count["cat"])
             self.assertLessEqual(max(others) - min(others), max(1, count["cat"] - 3 * min(others)))
         split_of = {item["image"]: item["split"] for pile in [*self.categories.values(), self.negatives] for item in pile}
-        for record, original in prepare.single(self.categories, self.negatives, "cat"):
+        for record, original in prepare.single(self.categories, self.negatives, "cat", "animals"):
             self.assertEqual(record["split"], split_of[original])
+
+    def test_the_negatives_are_the_counter_examples(self):
+        records = [record for record, _ in prepare.single(self.categories, self.negatives, "cat", "negatives")]
+        self.assertEqual(sum(record["category"] == "cat" for record in records), 60)
+        others = [record for record in records if record["category"] == "negative"]
+        self.assertEqual({record["group"].split("/")[0] for record in others}, {"negative"})
+        self.assertEqual(len(others), 50)
+
+    def test_wide_is_judged_by_everything_and_trained_alike(self):
+        for kind in prepare.KINDS:
+            narrow, wide = (form(self.categories, self.negatives, "cat", kind) for form in (prepare.single, prepare.wide))
+            for split, same in [("train", True), ("val", False)]:
+                images = [sorted(record["image"] for record, _ in records if record["split"] == split) for records in (narrow, wide)]
+                self.assertEqual(images[0] == images[1], same)
+                self.assertEqual(len(set(images[1])), len(images[1]))
+            judged = [item for pile in [*self.categories.values(), self.negatives] for item in pile if item["split"] == "val"]
+            self.assertEqual(sorted(original for record, original in wide if record["split"] == "val"),
+                             sorted(item["image"] for item in judged))
 
     def test_as_far_as_they_last(self):
         self.assertEqual(len(prepare.counter_examples({"cat": []}, self.negatives, "cat", "train", 1000)),
@@ -68,10 +86,18 @@ class PrepareTests(unittest.TestCase):
                 self.assertEqual(prepare.prepare(source, study, 10), ["cat", "dog"])
                 lines = (study / "all" / "annotations.jsonl").read_text().splitlines()
                 self.assertEqual(len(lines), 60)
-                records = [json.loads(line) for line in
-                           (study / "single" / "cat" / "annotations.jsonl").read_text().splitlines()]
-                for record in records:
-                    self.assertTrue((study / "single" / "cat" / record["image"]).read_text().startswith("images/"))
+                for kind in ["single", "wide"]:
+                    records = [json.loads(line) for line in
+                               (study / kind / "cat" / "annotations.jsonl").read_text().splitlines()]
+                    for record in records:
+                        self.assertTrue((study / kind / "cat" / record["image"]).read_text().startswith("images/"))
+
+    def test_a_set_without_negatives(self):
+        with tempfile.TemporaryDirectory() as name:
+            source = pathlib.Path(name)
+            (source / "annotations.jsonl").write_text("".join(json.dumps(item) + "\n" for item in objects("cat", 9)))
+            with self.assertRaisesRegex(SystemExit, "no category 'negative'.*--counter-examples animals"):
+                prepare.prepare(source, source / "study", 3)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import reproduce
 from test_prepare import objects, pictures
 
 # Stands for icnn: notes its arguments, begins a run folder, breaks off once where it is told to, evaluates to fixed numbers.
-PROGRAM = """#!/usr/bin/env python3
+PROGRAM = """#!/usr/bin/env -S python3 -SE
 import json, pathlib, sys
 home = pathlib.Path(__file__).parent
 words = sys.argv[1:]
@@ -47,8 +47,8 @@ class StatisticsTests(unittest.TestCase):
 
     def test_comparisons_are_paired_by_seed(self):
         def result(instability, accuracy):
-            return {"half": {"accuracy": accuracy, "location_instability": instability, "part_interpretability": 0},
-                    "all": {"location_instability": 2 * instability}}
+            return {"half": {"accuracy": accuracy, "location_instability": instability, "part_interpretability": 1},
+                    "all": {"location_instability": 2 * instability}, "wide": {"part_interpretability": 0}}
         text = reproduce.table({("cat", "ordinary", 1): result(0.1, 0.7), ("cat", "ordinary", 2): result(0.2, 0.8),
                                 ("cat", "interpretable", 1): result(0.05, 0.6), ("cat", "interpretable", 2): result(0.1, 0.7)})
         heading, row = ([cell.strip() for cell in text.splitlines()[line].split("|")[1:-1]] for line in (0, 3))
@@ -93,10 +93,10 @@ class StudyTests(unittest.TestCase):
         (self.home / "trap").write_text("cat-masks-only-1")
         code, calls = self.run_study("--seeds", "1")
         self.assertEqual(code, 85)
-        self.assertEqual([call.split()[0] for call in calls], ["train", "train", "evaluate", "evaluate", "train"])
+        self.assertEqual([call.split()[0] for call in calls], ["train", "train", "evaluate", "evaluate", "evaluate", "train"])
         printed, calls = self.run_study("--seeds", "1")
         # Two categories and both together, three networks each; the ordinary cat was finished.
-        self.assertEqual(len(calls), 3 * (9 - 1))
+        self.assertEqual(len(calls), 4 * (9 - 1))
         self.assertEqual(["--resume" in call for call in calls if call.startswith("train")], [True] + 7 * [False])
         self.assertIn("| all categories | interpretable | 1 | 0.900 | -1.0 | 0.0600 | 0.60 | 0.0800 | 0.80 | 0.70 | 0.200 | 1.00 "
                       "| 0.50 |", printed)
@@ -116,12 +116,35 @@ class StudyTests(unittest.TestCase):
 
     def test_other_launcher_and_weights(self):
         _, calls = self.run_study("--seeds", "1", "--categories", "cat", "--no-multi", "--launcher", "env A=1", "--pretrained", "W")
-        self.assertEqual([call.split()[0] for call in calls], 3 * ["train", "evaluate", "evaluate"])
+        self.assertEqual([call.split()[0] for call in calls], 3 * ["train", "evaluate", "evaluate", "evaluate"])
+        self.assertEqual(["wide" in call for call in calls], 3 * [False, False, False, True])
         self.assertTrue(all("--initial-weights W " in call for call in calls if call.startswith("train")))
         self.assertIn("env A=1 ", (self.home / "study" / "commands.txt").read_text())
 
+    def test_some_variants(self):
+        _, calls = self.run_study("--seeds", "1", "--variants", "share 1,ordinary", "--ablations", "--no-multi")
+        names = [call.split("--output ")[1].split()[0].rsplit("/")[-1] for call in calls if call.startswith("train")]
+        self.assertEqual(names, ["pretrained"] + [f"{name}-{variant}-1" for name in ["cat", "dog"] for variant in ["share-1", "ordinary"]])
+
+    def test_several_at_a_time_give_the_same_table(self):
+        printed, calls = self.run_study("--seeds", "1")
+        table = (self.home / "study" / "table.md").read_text()
+        for result in (self.home / "study" / "results").glob("*.json"):
+            result.unlink()
+        again, others = self.run_study("--seeds", "1", "--jobs", "3")
+        self.assertEqual((self.home / "study" / "table.md").read_text(), table)
+        self.assertEqual(len(others), len(calls) - 1)
+        # The first failure ends the study with its code; what has not begun does not begin.
+        for result in (self.home / "study" / "results").glob("*.json"):
+            result.unlink()
+        (self.home / "trap").write_text("cat-ordinary-1")
+        code, calls = self.run_study("--seeds", "1,2,3", "--jobs", "2")
+        self.assertEqual(code, 85)
+        self.assertLess(len(calls), 40)
+
     def test_unknown_category_and_nothing_to_show(self):
         self.assertIn("no category ox", self.run_study("--categories", "ox")[0])
+        self.assertIn("no variant share 1 ", self.run_study("--variants", "share 1")[0])
         self.assertIn("no run", self.run_study("--table")[0])
 
 
