@@ -40,6 +40,8 @@ ABLATIONS = {
     "share 0.25": ["--filter-gradient-share", "0.25"],
     "share 1": ["--filter-gradient-share", "1"],
     "share 4": ["--filter-gradient-share", "4"],
+    "loss without masks": ["--mask-scale", "none"],
+    "no masks, no loss": ["--mask-scale", "none", "--filter-loss", "off"],
     "exact gradient": ["--filter-gradient", "exact", "--score-scale", "30"],
     "paper to the letter": ["--filter-loss", "literal"],
     "released": ["--formulation", "released"],

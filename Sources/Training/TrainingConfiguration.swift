@@ -291,6 +291,10 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
       filterLoss != .scaled || formulation != .paper || (filterLossWeight ?? 0) == 0, .filterLossWeight,
       "it scales the literal form (filter-loss: literal); the scaled form has filter-gradient-share")
     try require(
+      maskScale != .none || formulation == .paper, .maskScale,
+      "the released code has its own mask (formulation: \(formulation.rawValue)); only the paper's can be left out"
+    )
+    try require(
       (widths ?? [:]).values.allSatisfy { (1...65_536).contains($0) }, .widths, "a width is outside 1...65536"
     )
     try require(scoreScale > 0 && scoreScale <= 1e6, .scoreScale, "\(scoreScale) is outside (0, 1e6]")

@@ -55,7 +55,7 @@ struct InterpretableMetadata: Codable, Equatable {
   let formulation: String
   /// Slope of the paper's mask: max(1 − beta · (|i − row|/H + |j − column|/W), −1) around the largest activation.
   let beta: Double
-  /// Peak of the paper's mask: unit (1) or tau (0.5/(H·W)).
+  /// Peak of the paper's mask: unit (1) or tau (0.5/(H·W)); or none, no mask at all.
   let maskScale: String
   /// Name of each mask, from the bottom, and the category of each of its filters; null where none is known.
   let filterCategories: [String: [String?]]

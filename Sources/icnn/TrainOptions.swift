@@ -73,7 +73,7 @@ struct TrainOptions: ParsableArguments {
   var filterLossWarmupEpochs: Double?
   @Option(help: "single-term, exact or exact-constant-z. (default: single-term)")
   var filterGradient: InterpretableOptions.FilterGradient?
-  @Option(help: "unit or tau (the paper's literal mask). (default: unit)")
+  @Option(help: "unit, tau (the paper's literal mask) or none (the filter loss alone). (default: unit)")
   var maskScale: InterpretableOptions.MaskScale?
   @Option(help: "batch or running: maps that the normalisers run over. (default: batch)")
   var normalizer: InterpretableOptions.Normalizer?

@@ -78,7 +78,8 @@ struct FilterGradientShareTests {
         for cell in 0..<cells where x[n * cells + cell] > x[n * cells + peak] { peak = cell }
         for cell in 0..<cells {
           let mask = oracle.template(peak, cell / paperCase.width, cell % paperCase.width) / oracle.tau
-          task[n * cells + cell] *= x[n * cells + cell] > 0 ? max(mask, 0) : 0
+          let factor = harness.options.maskScale == .none ? 1 : max(mask, 0)
+          task[n * cells + cell] *= x[n * cells + cell] > 0 ? factor : 0
         }
       }
       let scaled = x.map { $0 * scale }
@@ -90,9 +91,12 @@ struct FilterGradientShareTests {
     }
   }
 
-  @Test("the first step measures, the second adds ρ/t · P / R times the gradient", arguments: PaperCase.all)
-  func matchesOracle(_ paperCase: PaperCase) throws {
+  @Test(
+    "the first step measures, the second adds ρ/t · P / R times the gradient", arguments: PaperCase.all,
+    [InterpretableOptions.MaskScale.unit, .none])
+  func matchesOracle(_ paperCase: PaperCase, _ maskScale: InterpretableOptions.MaskScale) throws {
     var harness = paperCase.scaledHarness
+    harness.options.maskScale = maskScale
     // t = 3.
     harness.epochsDone = 20
     harness.epochsInRun = 190

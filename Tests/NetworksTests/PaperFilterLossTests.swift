@@ -85,9 +85,11 @@ struct PaperFilterLossTests {
         < 1e-12)
   }
 
-  @Test("gradients match the loops", arguments: PaperCase.all)
-  func gradientsMatchOracle(_ paperCase: PaperCase) throws {
+  @Test(
+    "gradients match the loops", arguments: PaperCase.all, [InterpretableOptions.MaskScale.unit, .none])
+  func gradientsMatchOracle(_ paperCase: PaperCase, _ maskScale: InterpretableOptions.MaskScale) throws {
     var harness = paperCase.harness
+    harness.options.maskScale = maskScale
     let oracle = paperCase.oracle
     harness.upstream = harness.upstream.map { _ in 0 }
     for gradient in [InterpretableOptions.FilterGradient.singleTerm, .exactConstantZ] {
@@ -130,7 +132,7 @@ struct PaperFilterLossTests {
   func maskBackwardMatchesLoops(_ paperCase: PaperCase) throws {
     var harness = paperCase.harness
     harness.options.filterLossEnabled = false
-    for scale in [InterpretableOptions.MaskScale.unit, .tau] {
+    for scale in [InterpretableOptions.MaskScale.unit, .tau, .none] {
       harness.options.maskScale = scale
       let outcome = try harness.run()
       for filter in 0..<paperCase.filters {
@@ -144,8 +146,10 @@ struct PaperFilterLossTests {
           for cell in 0..<cells where x[n * cells + cell] > x[n * cells + peak] { peak = cell }
           for cell in 0..<cells {
             let template =
-              paperCase.oracle.template(peak, cell / paperCase.width, cell % paperCase.width)
-              / (scale == .unit ? paperCase.oracle.tau : 1)
+              scale == .none
+              ? 1
+              : paperCase.oracle.template(peak, cell / paperCase.width, cell % paperCase.width)
+                / (scale == .unit ? paperCase.oracle.tau : 1)
             let masked = x[n * cells + cell] * template
             y.append(max(masked, 0))
             dx.append(masked > 0 ? dy[n * cells + cell] * template : 0)

@@ -45,6 +45,8 @@ struct ShardingTests {
       harness.options.filterGradient = gradient
       try expectEqual(harness, "\(gradient), first step", steps: 1)
       try expectEqual(harness, "\(gradient), third step", steps: 3)
+      harness.options.maskScale = .none
+      try expectEqual(harness, "\(gradient), no mask, third step", steps: 3)
     }
   }
 

@@ -61,6 +61,7 @@ import Testing
       { $0.keepCheckpoints = 0 }, { $0.scoreScale = 0 }, { $0.filterGradientShare = -1 },
       { $0.filterGradientShare = .nan }, { $0.filterLossWarmupEpochs = -1 },
       { $0.filterLossWarmupEpochs = .nan }, { $0.filterLossWeight = 2 },
+      { ($0.maskScale, $0.formulation) = (.none, .released(corrected: false)) },
       { $0.bucketMebibytes = 0 },
     ]
     for change in changes {

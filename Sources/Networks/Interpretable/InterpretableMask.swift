@@ -68,7 +68,8 @@ public final class InterpretableMask: Layer {
   package var form: MaskForm {
     MaskForm(
       centre: filterLoss.centre, rowStep: mask.rowStep, columnStep: mask.columnStep,
-      slopes: (0..<mask.shape.channels).map(filterLoss.slope), scale: mask.scale)
+      slopes: (0..<mask.shape.channels).map { mask.passesMaps ? 0 : filterLoss.slope(filter: $0) },
+      scale: mask.scale)
   }
 
   /// The input's shape; traps if it is not the one the stage was built for.

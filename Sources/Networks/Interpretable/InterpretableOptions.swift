@@ -27,6 +27,8 @@ public struct InterpretableOptions: Codable, Equatable, Sendable {
     case unit
     /// Peak τ = 0.5/n², the literal paper.
     case tau
+    /// No mask: maps pass as they are, and the filter loss alone acts. For studies of what either does.
+    case none
   }
 
   /// The maps over which Z and p(x) are estimated (paper only).

@@ -24,7 +24,7 @@ final class PaperFilterLoss: FilterLoss {
   let parameters: [Parameter] = []
   private(set) var report: FilterReport
   let passesActiveOnly = true
-  var writesMultiples: Bool { options.filterLossEnabled && options.filterGradient == .singleTerm }
+  var writesMultiples: Bool { options.filterLossEnabled && isMultipleOfMask }
 
   let bank: TemplateBank
   let assignment: FilterAssignment
@@ -57,9 +57,9 @@ final class PaperFilterLoss: FilterLoss {
   private var logLikelihoods = AlignedBuffer<Double>(count: 0)
   private var terms = AlignedBuffer<Double>(count: 0)
   private var scores = AlignedBuffer<Double>(count: 0)
-  // Squares of the two gradients per image and filter, [N][C/16][2][16]; the exact filter gradient without weight, as x.
+  // Squares of the two gradients per image and filter, [N][C/16][2][16]; the filter gradient where it is kept, as x.
   private var squares = AlignedBuffer<Double>(count: 0)
-  private var unweighted = AlignedBuffer<Float>(count: 0)
+  private var kept = AlignedBuffer<Float>(count: 0)
 
   private var isStarted = false
   private var normalizerTicket: StatisticsTicket?
@@ -97,7 +97,8 @@ final class PaperFilterLoss: FilterLoss {
     hasRunning = isRunning ? LayerState("\(name).log_normalizer_seen", shape: [1]) : nil
     mask.rowStep = 1 / Float(shape.height)
     mask.columnStep = 1 / Float(shape.width)
-    mask.scale = options.maskScale == .unit ? 1 : Float(bank.tau)
+    mask.scale = options.maskScale == .tau ? Float(bank.tau) : 1
+    mask.passesMaps = options.maskScale == .none
     for lane in 0..<lanes { mask.slopes.pointer[lane] = slope(filter: lane) }
   }
 
@@ -110,7 +111,7 @@ final class PaperFilterLoss: FilterLoss {
     let perFilter = options.filterLossEnabled ? 5 + bank.count : 1
     var bytes = images * lanes * perFilter * MemoryLayout<Double>.stride
     if gradientShare != nil { bytes += images * lanes * 2 * MemoryLayout<Double>.stride }
-    if keepsUnweighted { bytes += images * lanes * (bank.count - 1) * MemoryLayout<Float>.stride }
+    if keepsGradient { bytes += images * lanes * (bank.count - 1) * MemoryLayout<Float>.stride }
     return bytes
   }
 
@@ -179,11 +180,12 @@ final class PaperFilterLoss: FilterLoss {
     if gradientShare != nil {
       writeUnweighted(x, mask, context)
       sumSquares(x, dy, mask)
-      if options.filterGradient == .singleTerm {
+      if isMultipleOfMask {
         multiplySingleTerm(mask, images: x.shape.batch, by: Float(strength * context.gradientShare))
       }
     } else if options.filterGradient == .singleTerm {
       writeSingleTerm(x, mask, context, factor: -literalWeight(context) * bank.tau * scale)
+      if keepsGradient { mask.writeFilterGradient(x, into: kept.pointer) }
     }
     termsTicket = try context.exchange.start(
       UnsafeMutableBufferPointer(start: termSums.pointer, count: termSums.count), .sum)
@@ -192,9 +194,9 @@ final class PaperFilterLoss: FilterLoss {
   func complete(_ dx: Tensor, _ mask: TemplateMask, _ context: StepContext) throws {
     guard let termsTicket else { return }
     self.termsTicket = nil
-    if keepsUnweighted {
-      let factor = Float(strength * context.gradientShare)
-      for index in 0..<dx.values.count { dx.pointer[index] += factor * unweighted.pointer[index] }
+    if keepsGradient {
+      let factor = gradientShare == nil ? 1 : Float(strength * context.gradientShare)
+      for index in 0..<dx.values.count { dx.pointer[index] += factor * kept.pointer[index] }
     } else if options.filterGradient != .singleTerm {
       addTemplateGradient(
         mask.maps(of: dx), peak: bank.tau * scale, factor: -literalWeight(context), to: dx.pointer)
@@ -212,8 +214,15 @@ final class PaperFilterLoss: FilterLoss {
   private var mapCount: Double { statistics.pointer[assignment.statisticsCount + 1] }
   private var meanMaximum: Double { statistics.pointer[assignment.statisticsCount] / max(mapCount, 1) }
 
-  /// True if the exact gradient is computed by itself before it is known how strongly it acts.
-  private var keepsUnweighted: Bool { gradientShare != nil && options.filterGradient != .singleTerm }
+  /// True if the gradient needs no map of its own: multiples of the mask and of 1 say all of it, and the kernel that
+  /// multiplies with the mask adds them.
+  private var isMultipleOfMask: Bool { options.filterGradient == .singleTerm && options.maskScale != .none }
+
+  /// True if the gradient is computed by itself: before it is known how strongly it acts, or because it is that of a mask
+  /// that multiplies nothing.
+  private var keepsGradient: Bool {
+    options.filterGradient == .singleTerm ? !isMultipleOfMask : gradientShare != nil
+  }
 
   /// Sets λ and the strength of this step.
   private func weigh(_ context: StepContext) {
@@ -236,9 +245,13 @@ final class PaperFilterLoss: FilterLoss {
 
   /// g, the filter gradient of λ·s·τ/K = 1: multiples of the mask and of 1, or a map of its own.
   private func writeUnweighted(_ x: Tensor, _ mask: TemplateMask, _ context: StepContext) {
-    guard keepsUnweighted else { return writeSingleTerm(x, mask, context, factor: -1) }
-    unweighted.pointer.update(repeating: 0, count: x.values.count)
-    addTemplateGradient(mask.maps(of: x), peak: 1, factor: -1, to: unweighted.pointer)
+    if options.filterGradient == .singleTerm {
+      writeSingleTerm(x, mask, context, factor: -1)
+      if keepsGradient { mask.writeFilterGradient(x, into: kept.pointer) }
+    } else {
+      kept.pointer.update(repeating: 0, count: x.values.count)
+      addTemplateGradient(mask.maps(of: x), peak: 1, factor: -1, to: kept.pointer)
+    }
   }
 
   /// dx += factor · Σ_T T·p(x|T)·(r − KL), T with that peak; uses the scores up.
@@ -252,10 +265,9 @@ final class PaperFilterLoss: FilterLoss {
 
   /// Σ over this rank's cells of the squares of the task gradient and of g, beside the terms.
   private func sumSquares(_ x: Tensor, _ dy: Tensor, _ mask: TemplateMask) {
-    let isSingle = options.filterGradient == .singleTerm
     ck_mask_gradient_squares(
-      x.pointer, dy.pointer, mask.maps(of: x), mask.kernelMask, isSingle ? mask.along.pointer : nil,
-      isSingle ? mask.constant.pointer : nil, isSingle ? nil : unweighted.pointer, squares.pointer)
+      x.pointer, dy.pointer, mask.maps(of: x), mask.product, isMultipleOfMask ? mask.along.pointer : nil,
+      isMultipleOfMask ? mask.constant.pointer : nil, keepsGradient ? kept.pointer : nil, squares.pointer)
     let width = Tensor.blockWidth
     var task = 0.0
     var filter = 0.0
@@ -347,7 +359,7 @@ final class PaperFilterLoss: FilterLoss {
     terms = AlignedBuffer(count: capacity * lanes * 3)
     scores = AlignedBuffer(count: capacity * lanes * bank.count)
     if gradientShare != nil { squares = AlignedBuffer(count: capacity * lanes * 2) }
-    if keepsUnweighted { unweighted = AlignedBuffer(count: capacity * lanes * (bank.count - 1)) }
+    if keepsGradient { kept = AlignedBuffer(count: capacity * lanes * (bank.count - 1)) }
   }
 
   /// Replaces log Z of the batch by that of the running estimate, which is kept per map, so that a short batch

@@ -4,7 +4,8 @@ import Tensors
 /// One mask per image and filter, and its product with a batch of maps: the stage that both formulations share.
 ///
 /// mask[i, j] = max(1 − slope·(rowStep·|i − row| + columnStep·|j − column|), −1) with a centre per image and filter,
-/// a slope per filter (0: no mask), times `scale` in the product.
+/// a slope per filter (0: no mask), times `scale` in the product. With `passesMaps` the product is with 1 instead, and the
+/// mask is only the template of the filter loss.
 /// Kept per image and filter, in blocks of 16 filters: [N, C/16, 16].
 final class TemplateMask {
   /// [1, C, H, W] of the maps.
@@ -17,6 +18,8 @@ final class TemplateMask {
   var scale: Float = 1
   /// Slope per filter.
   let slopes: AlignedBuffer<Float>
+  /// True: y = max(x, 0), whatever the mask.
+  var passesMaps = false
   /// Row and column of the centres, from 0.
   private(set) var rows = AlignedBuffer<Float>(count: 0)
   private(set) var columns = AlignedBuffer<Float>(count: 0)
@@ -25,12 +28,14 @@ final class TemplateMask {
   /// The filter loss's gradient as multiples of the mask and of 1.
   private(set) var along = AlignedBuffer<Float>(count: 0)
   private(set) var constant = AlignedBuffer<Float>(count: 0)
+  private let noSlopes: AlignedBuffer<Float>
   private var capacity = 0
 
   init(_ shape: Shape) {
     self.shape = shape.with(batch: 1)
     lanes = shape.blocks * Tensor.blockWidth
     slopes = AlignedBuffer(count: lanes)
+    noSlopes = AlignedBuffer(count: lanes)
   }
 
   /// Makes room for as many images as x may ever hold, and checks that x fits.
@@ -64,15 +69,29 @@ final class TemplateMask {
       columnStep: columnStep, scale: scale)
   }
 
+  /// What maps are multiplied with: the mask, or 1.
+  var product: ck_mask_t {
+    var mask = kernelMask
+    if passesMaps { mask.slope = UnsafePointer(noSlopes.pointer) }
+    return mask
+  }
+
   /// y = max(x ∘ mask, 0).
-  func forward(_ x: Tensor, into y: Tensor) { ck_mask_forward(x.pointer, maps(of: x), kernelMask, y.pointer) }
+  func forward(_ x: Tensor, into y: Tensor) { ck_mask_forward(x.pointer, maps(of: x), product, y.pointer) }
 
   /// dy → dx in place: dx = dy ∘ max(mask, 0), plus along·mask/scale + constant if the filter loss acts.
   ///
   /// - Parameter activeOnly: no gradient passes from dy where x ≤ 0 (the derivative of max(x∘mask, 0)).
   func backward(_ x: Tensor, _ d: Tensor, activeOnly: Bool, addingFilterGradient: Bool) {
+    precondition(!(passesMaps && addingFilterGradient), "TemplateMask: multiples of a mask that is none")
     ck_mask_backward(
-      x.pointer, d.pointer, maps(of: x), kernelMask, addingFilterGradient ? along.pointer : nil,
+      x.pointer, d.pointer, maps(of: x), product, addingFilterGradient ? along.pointer : nil,
       addingFilterGradient ? constant.pointer : nil, activeOnly ? 1 : 0)
+  }
+
+  /// gradient = along·mask/scale + constant, as x.
+  func writeFilterGradient(_ x: Tensor, into gradient: UnsafeMutablePointer<Float>) {
+    gradient.update(repeating: 0, count: x.values.count)
+    ck_mask_backward(x.pointer, gradient, maps(of: x), kernelMask, along.pointer, constant.pointer, 0)
   }
 }

@@ -34,6 +34,7 @@ struct ONNXCase: CustomTestStringConvertible {
     } + [
       ONNXCase(.alexNet, options(.paper, .tau), .none),
       ONNXCase(.compact, options(.released(corrected: false)), .channel),
+      ONNXCase(.compact, options(.paper, .none), .channel),
       ONNXCase(.caffeAlexNet, options(.released(corrected: true)), .pixel),
     ]
 
