@@ -38,7 +38,7 @@ VARIANTS = {
 }
 ABLATIONS = {
     "share 0.25": ["--filter-gradient-share", "0.25"],
-    "share 1": ["--filter-gradient-share", "1"],
+    "share 2": ["--filter-gradient-share", "2"],
     "share 4": ["--filter-gradient-share", "4"],
     "loss without masks": ["--mask-scale", "none"],
     "no masks, no loss": ["--mask-scale", "none", "--filter-loss", "off"],

@@ -122,9 +122,9 @@ class StudyTests(unittest.TestCase):
         self.assertIn("env A=1 ", (self.home / "study" / "commands.txt").read_text())
 
     def test_some_variants(self):
-        _, calls = self.run_study("--seeds", "1", "--variants", "share 1,ordinary", "--ablations", "--no-multi")
+        _, calls = self.run_study("--seeds", "1", "--variants", "share 2,ordinary", "--ablations", "--no-multi")
         names = [call.split("--output ")[1].split()[0].rsplit("/")[-1] for call in calls if call.startswith("train")]
-        self.assertEqual(names, ["pretrained"] + [f"{name}-{variant}-1" for name in ["cat", "dog"] for variant in ["share-1", "ordinary"]])
+        self.assertEqual(names, ["pretrained"] + [f"{name}-{variant}-1" for name in ["cat", "dog"] for variant in ["share-2", "ordinary"]])
 
     def test_several_at_a_time_give_the_same_table(self):
         printed, calls = self.run_study("--seeds", "1")
@@ -144,7 +144,7 @@ class StudyTests(unittest.TestCase):
 
     def test_unknown_category_and_nothing_to_show(self):
         self.assertIn("no category ox", self.run_study("--categories", "ox")[0])
-        self.assertIn("no variant share 1 ", self.run_study("--variants", "share 1")[0])
+        self.assertIn("no variant share 2 ", self.run_study("--variants", "share 2")[0])
         self.assertIn("no run", self.run_study("--table")[0])
 
 

@@ -64,7 +64,7 @@ struct TrainOptions: ParsableArguments {
   var scoreScale: Double?
   @Option(
     help:
-      "Scaled form: RMS of the filter gradient over that of the task gradient when it begins; it falls as 1/t to a twentieth. (default: 0.75; 2 for one category)"
+      "Scaled form: RMS of the filter gradient over that of the task gradient when it begins; it falls as 1/t to a twentieth. (default: 0.75)"
   )
   var filterGradientShare: Double?
   @Option(

@@ -72,11 +72,11 @@ import Testing
   }
 
   @Test(
-    "the share of the filter gradient: as asked for, else by the task; the resolved configuration says it")
+    "the share of the filter gradient: as asked for, else the default; the resolved configuration says it")
   func filterGradientShare() throws {
     var configuration = TrainingConfiguration()
     for (positiveClass, asked, expected) in [
-      (nil, nil, 0.75), ("cat", nil, 2), (nil, 0.25, 0.25), ("cat", 0.25, 0.25),
+      (nil, nil, 0.75), ("cat", nil, 0.75), (nil, 0.25, 0.25), ("cat", 0.25, 0.25),
     ] as [(String?, Double?, Double)] {
       configuration.positiveClass = positiveClass
       configuration.filterGradientShare = asked
