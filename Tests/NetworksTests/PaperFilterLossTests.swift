@@ -161,6 +161,17 @@ struct PaperFilterLossTests {
     }
   }
 
+  @Test("without masks, programs that take the network over are told of none")
+  func formWithoutMasks() {
+    var harness = PaperCase.all[0].harness
+    let (masked, masks) = harness.makeLayer()
+    #expect(masked.form.slopes == [4, 4, 4])
+    harness.options.maskScale = .none
+    let (unmasked, none) = harness.makeLayer()
+    #expect(unmasked.form.slopes == [0, 0, 0] && unmasked.form.scale == 1)
+    withExtendedLifetime((masks, none)) {}
+  }
+
   @Test("λ = weight / t · mean over all maps of max x")
   func lambdaFollowsEpochAndActivation() throws {
     var harness = PaperCase.all[0].harness
