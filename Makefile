@@ -34,6 +34,8 @@ REPRODUCE_OPTIONS ?=
 TENSORBOARD_FOLDER = .build-tensorboard
 # A Python that has ONNX Runtime, for the tests that let it compute logits.
 ONNX_FOLDER = .build-onnx
+# A Python that writes safetensors, for make imagenet.
+IMAGENET_FOLDER = .build-imagenet
 # A Python that has the schemas of Kubernetes, for deploy/check; deploy/check knows the name.
 KUBERNETES_FOLDER = .build-kubernetes
 
@@ -60,6 +62,7 @@ help:
 	@echo "make check-logits  DATA=DIR: logits of icnn, PyTorch and ONNX Runtime on photographs"
 	@echo "make check-deploy  container, manifests, unit, parameters of Open MPI, shell scripts"
 	@echo "make reproduce     DATA=DIR: ordinary and interpretable twins on photographs with parts (a night)"
+	@echo "make imagenet      NETWORK=alexnet|vgg16: convolutions trained on ImageNet, to begin with"
 	@echo "make format        rewrite the Swift sources in the project's style"
 	@echo "make lint          check it, and the shell scripts where shellcheck is installed"
 	@echo "make dependencies  install the libraries that are missing (Debian, Ubuntu)"
@@ -125,12 +128,22 @@ reproduce: release
 	python3 -B Benchmarks/reproduce/reproduce.py --icnn $(ICNN) --data $(DATA) --output $(REPRODUCE_FOLDER) \
 	  $(REPRODUCE_OPTIONS)
 
+# The convolutions of NETWORK, alexnet or vgg16, trained on ImageNet, for `icnn train --initial-weights` and `make reproduce`.
+imagenet: NETWORK = alexnet
+.PHONY: imagenet
+imagenet:
+	@$(IMAGENET_FOLDER)/bin/python -c 'import numpy, safetensors' 2>/dev/null || { \
+	  python3 -m venv $(IMAGENET_FOLDER) && \
+	  $(IMAGENET_FOLDER)/bin/python -m pip install --quiet --requirement Benchmarks/reproduce/requirements.txt; }
+	$(IMAGENET_FOLDER)/bin/python -B Benchmarks/reproduce/imagenet.py --network $(NETWORK) \
+	  --output runs/imagenet/$(NETWORK).safetensors
+
 # A stage of .ci/run; needs no Swift code.
 .PHONY: check-benchmarks
 check-benchmarks:
 	python3 -B -m unittest discover --start-directory Benchmarks
 	python3 -B -m unittest discover --start-directory Benchmarks/peer
-	python3 -B -m unittest discover --start-directory Benchmarks/reproduce
+	$(or $(wildcard $(ONNX_FOLDER)/bin/python),python3) -B -m unittest discover --start-directory Benchmarks/reproduce
 
 # Python packages go into a folder of their own, from PyPI. Without it the tests on TensorBoard are skipped.
 .PHONY: tensorboard-environment

@@ -18,7 +18,19 @@ def main():
     parser.add_argument("--alone", type=float, help="milliseconds of a step of one process")
     arguments = parser.parse_args()
     with open(arguments.trace) as file:
-        spans = [event for event in json.load(file)["traceEvents"] if event["ph"] == "X"]
+        median = medians(json.load(file)["traceEvents"])
+    if not median:
+        raise SystemExit(f"{arguments.trace}: no two steps in a row; trace more with --trace-steps FIRST..LAST")
+    for name, milliseconds in median.items():
+        print(f"{name:22} {milliseconds:8.0f} ms")
+    if arguments.alone and median["gradients"]:
+        hidden = 1 - (median["step"] - arguments.alone) / median["gradients"]
+        print(f"{'hidden':22} {100 * hidden:8.0f} %")
+
+
+def medians(events):
+    """Milliseconds of a step and of what happens in it, over steps and ranks; empty if no two steps follow each other."""
+    spans = [event for event in events if event["ph"] == "X"]
     steps = []
     for rank in sorted({span["pid"] for span in spans}):
         own = [span for span in spans if span["pid"] == rank]
@@ -27,14 +39,7 @@ def main():
         for begin, end in zip(begins, begins[1:]):
             inside = [span for span in own if begin <= span["ts"] < end]
             steps.append({"step": end - begin} | {name: total(inside, chosen) for name, chosen in KINDS.items()})
-    if not steps:
-        raise SystemExit(f"{arguments.trace}: no two steps in a row; trace more with --trace-steps FIRST..LAST")
-    median = {name: statistics.median(step[name] for step in steps) / 1e3 for name in steps[0]}
-    for name, milliseconds in median.items():
-        print(f"{name:22} {milliseconds:8.0f} ms")
-    if arguments.alone and median["gradients"]:
-        hidden = 1 - (median["step"] - arguments.alone) / median["gradients"]
-        print(f"{'hidden':22} {100 * hidden:8.0f} %")
+    return {name: statistics.median(step[name] for step in steps) / 1e3 for name in steps[0]} if steps else {}
 
 
 def is_gradients(span):

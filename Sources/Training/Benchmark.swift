@@ -102,7 +102,7 @@ public final class Benchmark {
       network, configuration.taskLoss(outputs: classes),
       MomentumSGD(network.store, momentum: 0.9, weightDecay: 5e-4, share: gradients.updateShare), context,
       communicator, gradients,
-      bucketBytes: Int(configuration.bucketMebibytes * 1_048_576))
+      bucketBytes: configuration.bucketSize.bytes)
     batch = Batch.noise(
       globalBatchSize: configuration.batchSize, rank: communicator.rank, rankCount: communicator.size,
       imageSize: size, outputs: classes, seed: configuration.seed)

@@ -6,7 +6,7 @@ import Weights
 
 /// What a run begins with, alike on all ranks: of a checkpoint, of initial weights, or of neither.
 struct StartingPoint {
-  /// The configuration with the widths of what is loaded.
+  /// The configuration with the widths of what is loaded; of a checkpoint, also with its size of buckets if none is given.
   let configuration: TrainingConfiguration
   /// Rank 0 only: how images become inputs, if that is known.
   let preprocessing: Preprocessing?
@@ -23,18 +23,23 @@ struct StartingPoint {
     let found = try onAllRanks(communicator) { () throws -> Found in
       guard communicator.rank == 0 else { return Found() }
       if let checkpoint {
+        let before = checkpoint.state.configuration
         return Found(
-          widths: resolved.widths ?? checkpoint.state.configuration.widths,
+          Shared(
+            widths: resolved.widths ?? before.widths,
+            bucketSize: resolved.bucketSize == .automatic ? before.bucketSize : resolved.bucketSize),
           preprocessing: checkpoint.state.preprocessing)
       }
-      guard let path = resolved.initialWeights else { return Found(widths: resolved.widths) }
+      guard let path = resolved.initialWeights else {
+        return Found(Shared(widths: resolved.widths, bucketSize: resolved.bucketSize))
+      }
       return try Found(WeightsFile.open(path), resolved, architecture)
     }
-    let mine = communicator.rank == 0 ? Array(try JSONEncoder().encode(found.widths ?? [:])) : []
-    let widths = try JSONDecoder().decode(
-      [String: Int].self, from: Data(try communicator.allGather(mine)[0]))
+    let mine = communicator.rank == 0 ? Array(try JSONEncoder().encode(found.shared)) : []
+    let shared = try JSONDecoder().decode(Shared.self, from: Data(try communicator.allGather(mine)[0]))
     var configuration = resolved
-    configuration.widths = widths.isEmpty ? nil : widths
+    configuration.widths = shared.widths
+    configuration.bucketSize = shared.bucketSize
     self.configuration = configuration
     preprocessing = found.preprocessing
     weights = found.weights
@@ -51,20 +56,27 @@ struct StartingPoint {
     return parts.isEmpty ? nil : parts.joined(separator: "; ")
   }
 
-  private struct Found {
+  /// Of the configuration, what all ranks are told.
+  private struct Shared: Codable {
     var widths: [String: Int]?
+    var bucketSize = BucketSize.automatic
+  }
+
+  private struct Found {
+    var shared: Shared
     var preprocessing: Preprocessing?
     var weights: WeightsFile?
 
-    init(widths: [String: Int]? = nil, preprocessing: Preprocessing? = nil) {
-      self.widths = widths
+    init(_ shared: Shared = Shared(), preprocessing: Preprocessing? = nil) {
+      self.shared = shared
       self.preprocessing = preprocessing
     }
 
     init(_ file: WeightsFile, _ configuration: TrainingConfiguration, _ architecture: Architecture) throws {
       let match = ArchitectureMatch(architecture, file)
       // Of a file of another network whatever fits by name and shape is taken, but not its widths.
-      widths = configuration.widths ?? match?.widths
+      shared = Shared(
+        widths: configuration.widths ?? match?.widths, bucketSize: configuration.bucketSize)
       if configuration.preprocessing != .measured {
         preprocessing = file.preprocessing(for: match)?.adapted(
           to: configuration.imageSize ?? architecture.imageSize)

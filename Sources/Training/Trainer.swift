@@ -84,7 +84,8 @@ public final class Trainer {
       configuration, imageSize: configuration.imageSize ?? architecture.imageSize,
       known: start.preprocessing, rebuildIndex: rebuildIndex, communicator, console)
     self.run = run
-    self.configuration = configuration.withFilterLossWarmup(trainingImages: data.task.training.count)
+    self.configuration = try configuration.withFilterLossWarmup(trainingImages: data.task.training.count)
+      .withBucketSize(architecture, classes: data.task.outputs, communicator, console)
     self.communicator = communicator
     self.console = console
 
@@ -110,7 +111,7 @@ public final class Trainer {
         network.store, momentum: Float(configuration.momentum),
         weightDecay: Float(configuration.weightDecay ?? architecture.weightDecay),
         share: gradients.updateShare),
-      context, communicator, gradients, bucketBytes: Int(configuration.bucketMebibytes * 1_048_576))
+      context, communicator, gradients, bucketBytes: self.configuration.bucketSize.bytes)
     evaluator = Evaluator(network, loss, context, communicator, classNames: data.task.classNames)
     loader = data.loader(.training, configuration, communicator)
     validationLoader = data.loader(.validation, configuration, communicator)

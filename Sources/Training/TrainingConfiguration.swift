@@ -134,8 +134,8 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
   public var checkpointEverySteps: Int?
   /// Checkpoints kept.
   public var keepCheckpoints = 3
-  /// Size of one gradient bucket, in MiB.
-  public var bucketMebibytes: Double = 4
+  /// Gradients that are summed over ranks at a time.
+  public var bucketSize = BucketSize.mebibytes(BucketSize.usualMebibytes)
   /// How gradients are added up over ranks.
   public var reduction = ReductionPath.automatic
   /// How gradients travel between nodes, and between ranks without a window.
@@ -188,7 +188,7 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
     case validateEvery = "validate-every"
     case checkpointEverySteps = "checkpoint-every"
     case keepCheckpoints = "keep-checkpoints"
-    case bucketMebibytes = "bucket-mebibytes"
+    case bucketSize = "bucket-mebibytes"
     case reduction
     case gradientExchange = "gradient-exchange"
     case reproducible, shards
@@ -312,7 +312,14 @@ public struct TrainingConfiguration: Codable, Equatable, Sendable {
     try require(validateEvery >= 1, .validateEvery, "\(validateEvery) is below 1")
     try require(keepCheckpoints >= 1, .keepCheckpoints, "\(keepCheckpoints) is below 1")
     try require((checkpointEverySteps ?? 1) >= 1, .checkpointEverySteps, "must be at least 1")
-    try require(bucketMebibytes > 0, .bucketMebibytes, "\(bucketMebibytes) is not positive")
+    switch bucketSize {
+    case .automatic:
+      try require(
+        !reproducible, .bucketSize,
+        "the sums of reproducible runs are not modelled; auto is for others, these take a number")
+    case .mebibytes(let size):
+      try require(size > 0 && size <= 65_536, .bucketSize, "\(size) MiB are outside (0, 65536]")
+    }
     try require(warmupEpochs >= 0, .warmupEpochs, "\(warmupEpochs) is negative")
     try require(stepEpochs >= 1, .stepEpochs, "\(stepEpochs) is below 1")
     try require(loaderThreads >= 1, .loaderThreads, "\(loaderThreads) is below 1")

@@ -55,14 +55,16 @@ struct BenchCommand: ParsableCommand {
 
   private func time(_ configuration: TrainingConfiguration, _ communicator: any Communicator) throws -> Int32
   {
-    let resolved = try onAllRanks(communicator) {
+    let (resolved, architecture) = try onAllRanks(communicator) {
       try configuration.validate(ranks: communicator.size)
       return try configuration.resolved()
     }
-    let bench = try Benchmark(resolved.0, resolved.1, classes: classes, communicator)
+    let console = Console(isSpeaking: communicator.rank == 0)
+    let bench = try Benchmark(
+      resolved.withBucketSize(architecture, classes: classes, communicator, console), architecture,
+      classes: classes, communicator)
     let report = try bench.run(
-      steps: steps, warmupSteps: warmupSteps, profiled: profile, trace: trace.options,
-      console: Console(isSpeaking: communicator.rank == 0))
+      steps: steps, warmupSteps: warmupSteps, profiled: profile, trace: trace.options, console: console)
     guard communicator.rank == 0 else { return 0 }
     if json {
       let encoder = JSONEncoder()

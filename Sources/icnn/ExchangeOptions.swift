@@ -4,6 +4,12 @@ import Training
 
 extension ReductionPath: ExpressibleByArgument {}
 extension ExchangePrecision: ExpressibleByArgument {}
+extension BucketSize: ExpressibleByArgument {
+  /// MiB or auto.
+  public init?(argument: String) { self.init(argument) }
+  /// As it is given.
+  public var defaultValueDescription: String { description }
+}
 
 /// How gradients are added up over ranks: flags of `icnn train` and `icnn bench`.
 struct ExchangeOptions: ParsableArguments {
@@ -27,7 +33,12 @@ struct ExchangeOptions: ParsableArguments {
   @Option(
     help: "Shards of a reproducible run, a power of two, at least as many as ranks. (default: 8)")
   var shards: Int?
-  @Option(help: .hidden) var bucketMebibytes: Double?
+  @Option(
+    help: """
+      Gradients that are summed at a time: MiB, or auto: what the network and the steps measured when the run starts speak \
+      for (some seconds; a resumed run keeps it). (default: 4)
+      """)
+  var bucketMebibytes: BucketSize?
 
   /// What is given replaces what the configuration holds.
   func set(_ configuration: inout TrainingConfiguration) {
@@ -35,6 +46,6 @@ struct ExchangeOptions: ParsableArguments {
     if let gradientExchange { configuration.gradientExchange = gradientExchange }
     if reproducible { configuration.reproducible = true }
     if let shards { configuration.shards = shards }
-    if let bucketMebibytes { configuration.bucketMebibytes = bucketMebibytes }
+    if let bucketMebibytes { configuration.bucketSize = bucketMebibytes }
   }
 }

@@ -68,6 +68,9 @@ struct PlanCommand: ParsableCommand {
       throw ValidationError(
         "--mtbf needs a time above 0 and --checkpoint-time (a trace shows how long one takes)")
     }
+    guard exchange.bucketMebibytes != .automatic else {
+      throw ValidationError("--bucket-mebibytes takes a number here: the plan says which is the best")
+    }
     guard !exchange.reproducible else {
       throw ValidationError("--reproducible runs reduce in another way, which is not modelled")
     }
@@ -90,10 +93,12 @@ struct PlanCommand: ParsableCommand {
     let console = Console(isSpeaking: communicator.rank == 0)
     let measurement = try measure(configuration, numbers, communicator, console)
     let link = try link(measurement)
+    var bucketMebibytes = BucketSize.usualMebibytes
+    if case .mebibytes(let size) = configuration.bucketSize { bucketMebibytes = size }
     var question = ScalePlan.Question(
       batchSize: batchSize, ranks: numbers, ranksPerNode: ranksPerNode ?? measurement.ranksPerNode,
       configuration.reduction, configuration.gradientExchange,
-      bucketMebibytes: configuration.bucketMebibytes, link.model, linkIsMeasured: link.isMeasured)
+      bucketMebibytes: bucketMebibytes, link.model, linkIsMeasured: link.isMeasured)
     question.nodeMeanTimeBetweenFailures = mtbf.flatMap(Quantity.seconds)
     question.checkpointSeconds = checkpointTime.flatMap(Quantity.seconds) ?? 0
     question.restartSeconds = Quantity.seconds(restartTime) ?? 0

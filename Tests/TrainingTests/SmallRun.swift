@@ -36,7 +36,7 @@ enum SmallRun {
     configuration.loaderThreads = 1
     configuration.filterLossWarmupEpochs = 0
     // Thirteen buckets, so that their order and overlap matter.
-    configuration.bucketMebibytes = 0.25
+    configuration.bucketSize = .mebibytes(0.25)
     configuration.checkpointEverySteps = 1000
     configuration.keepCheckpoints = 100
     return configuration

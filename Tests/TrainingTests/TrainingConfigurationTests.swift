@@ -62,7 +62,8 @@ import Testing
       { $0.filterGradientShare = .nan }, { $0.filterLossWarmupEpochs = -1 },
       { $0.filterLossWarmupEpochs = .nan }, { $0.filterLossWeight = 2 },
       { ($0.maskScale, $0.formulation) = (.none, .released(corrected: false)) },
-      { $0.bucketMebibytes = 0 },
+      { $0.bucketSize = .mebibytes(0) },
+      { ($0.bucketSize, $0.reproducible, $0.batchSize) = (.automatic, true, 32) },
     ]
     for change in changes {
       var configuration = TrainingConfiguration()

@@ -221,7 +221,8 @@ final class PaperFilterLoss: FilterLoss {
   /// True if the gradient is computed by itself: before it is known how strongly it acts, or because it is that of a mask
   /// that multiplies nothing.
   private var keepsGradient: Bool {
-    options.filterGradient == .singleTerm ? !isMultipleOfMask : gradientShare != nil
+    options.filterLossEnabled
+      && (options.filterGradient == .singleTerm ? !isMultipleOfMask : gradientShare != nil)
   }
 
   /// Sets λ and the strength of this step.

@@ -16,6 +16,7 @@ final class StepRehearsal {
     var configuration = configuration
     configuration.reduction = .plain
     configuration.gradientExchange = .float32
+    configuration.bucketSize = .mebibytes(BucketSize.usualMebibytes)
     configuration.batchSize = communicator.size * images
     self.images = images
     benchmark = try Benchmark(configuration, architecture, classes: classes, communicator)

@@ -57,7 +57,7 @@ import Testing
     configuration.interpretable = interpretable
     configuration.imageSize = 32
     configuration.reduction = .plain
-    configuration.bucketMebibytes = 0.25
+    configuration.bucketSize = .mebibytes(0.25)
     let (resolved, architecture) = try configuration.resolved()
     let rehearsed = try StepRehearsal(resolved, architecture, classes: 3, images: 2)
     let script = try rehearsed.record(steps: 3, warmupSteps: 1)
