@@ -15,7 +15,7 @@ import Testing
     }
   }
 
-  @Test("measured and the same on all ranks where buckets travel", arguments: [2, 3])
+  @Test("measured and the same on all ranks where buckets travel", arguments: [3])
   func measured(ranks: Int) throws {
     let choices = try Self.choices(.plain, ranks: ranks)
     #expect(choices[0].reason.contains("measured"))
