@@ -3,10 +3,10 @@
 
   Benchmarks/exchange.py --icnn .build/release/icnn [--layouts 1x2,2x1,2x2] [--rate 200mbit] [--network resnet18]
 
-A layout is HOSTSxRANKS on each; 1x1 beside the others tells what a step takes alone. Every layout is measured with each
+A layout is HOSTSxRANKS on each. Every layout is measured with each
 kind of exchange (`--exchanges`), in turn, `--rounds` times; a row is the median of the rounds. `hidden` is
 1 - (step - alone) / travel, where alone is what a step takes while as many ranks compute as many images with nobody to
-talk to (`--alone`, measured first), and travel is the time for which buckets are under way, from the trace. Needs root
+talk to (measured first), and travel is the time for which buckets are under way, from the trace. Needs root
 (network namespaces) and Open MPI; the hosts are taken down at the end."""
 import argparse
 import json
@@ -83,7 +83,7 @@ def bench(arguments, ranks, options):
         subprocess.run(
             [LAB, "exec", "h1", "mpirun", "-np", str(ranks), "--hostfile", f"/run/icnn-{prefix}/hostfile",
              *command(arguments, ranks), *options, "--trace", trace],
-            check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            check=True, stdout=subprocess.DEVNULL)
         with open(trace) as file:
             return hidden.medians(json.load(file)["traceEvents"])
 
@@ -92,11 +92,13 @@ def alone_milliseconds(arguments, ranks):
     """A step of one process, of which `ranks` run at a time and do not know of each other; the slowest one's."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OMPI_")}
     processes = [
-        subprocess.Popen([*command(arguments, 1), "--json"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        subprocess.Popen([*command(arguments, 1), "--json"], stdout=subprocess.PIPE, text=True,
                          env=environment)
         for _ in range(ranks)]
-    steps = [json.loads(process.communicate()[0])["step_ms_median"] for process in processes]
-    return max(steps)
+    outputs = [process.communicate()[0] for process in processes]
+    if any(process.returncode for process in processes):
+        raise SystemExit(f"error: {' '.join(command(arguments, 1))} failed – see above")
+    return max(json.loads(output)["step_ms_median"] for output in outputs)
 
 
 def command(arguments, ranks):
